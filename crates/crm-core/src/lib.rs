@@ -1,1 +1,41 @@
+//! The vocabulary in which PostgreSQL's side and the CRMs' side meet.
+//!
+//! Nothing here knows PostgreSQL, a vendor or the network.
+//! Read `connector.rs` first: it is the border; then `query.rs` and `page.rs`, which cross it.
 
+mod bind;
+mod cell;
+mod condition;
+mod connector;
+mod error;
+mod options;
+mod page;
+mod query;
+mod rules;
+mod schema;
+mod stats;
+mod temporal;
+mod value;
+
+pub use bind::{Bound, bind};
+pub use cell::{CellDecoder, Raw};
+pub use condition::{Condition, Operand, ValueClass};
+pub use connector::{
+    AccountInfo, BoxFuture, Capability, Connector, Fit, KeyForm, PageStream, Session, Shape, Usage,
+};
+pub use error::{Error, ErrorKind, Result};
+pub use options::{
+    Account, COLUMN_OPTIONS, COMMON_OPTIONS, OptionDef, OptionKind, Place, check_option,
+    find_option,
+};
+pub use page::{CellReject, Column, ColumnData, ListColumn, Page, TextColumn};
+pub use query::{Aggregate, AggregateFunction, Filter, Operator, QueryField, RemoteQuery, Sort};
+pub use rules::{Decision, Pushdown, Refusal, decide};
+pub use schema::{Conversion, FieldFacts, ObjectSummary, RemoteField, RemoteObject};
+pub use secrecy::{ExposeSecret, SecretString};
+pub use stats::CallStats;
+pub use temporal::{
+    MICROS_PER_DAY, MICROS_PER_SECOND, Zone, day_in_zone, day_start_in_zone, format_date,
+    format_instant_seconds, parse_date, parse_instant, parse_time, parse_wall_clock,
+};
+pub use value::{ColumnType, Value};

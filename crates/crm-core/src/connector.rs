@@ -1,0 +1,190 @@
+//! The border: what a CRM must be able to do for PostgreSQL's side.
+//!
+//! A [`Connector`] is pure and knows one CRM's language and rules; planning uses nothing else, so it makes no call.
+//! A [`Session`] is one signed-in account on the network thread.
+
+use crate::error::Result;
+use crate::options::{Account, OptionDef};
+use crate::page::Page;
+use crate::query::{AggregateFunction, Operator, RemoteQuery};
+use crate::schema::{FieldFacts, ObjectSummary, RemoteObject};
+use crate::stats::CallStats;
+use crate::value::Value;
+use crate::{Filter, rules::Pushdown};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// A future that the network thread runs.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// How a condition on a field looks, without its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// A comparison.
+    Compare(Operator),
+    /// One of a list.
+    In,
+    /// A text pattern.
+    Like,
+    /// A null test.
+    IsNull,
+    /// Its opposite.
+    IsNotNull,
+}
+
+/// How the CRM's answer to a condition compares with SQL's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capability {
+    /// The same rows.
+    Exact,
+    /// The same rows and perhaps more: checked again here.
+    Lossy,
+    /// Rows could be missing, or the CRM refuses; why.
+    No(&'static str),
+}
+
+/// What becomes of a condition once its value is known (S-2.5).
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fit {
+    /// Send this; `exact` when it means the same as the condition it stands for.
+    Send {
+        /// The remote condition.
+        filter: Filter<Value>,
+        /// Means the same.
+        exact: bool,
+    },
+    /// Holds for every record whose field is not empty.
+    NotNull,
+    /// Holds for no record.
+    Never,
+    /// The CRM cannot hold or read such a value.
+    Unpushable(&'static str),
+}
+
+/// What a text is as a record identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyForm {
+    /// As the CRM writes it.
+    Canonical,
+    /// A form the CRM takes but never writes: equal to no stored value (S-4).
+    Variant,
+    /// Names no record.
+    Invalid,
+}
+
+/// Who an account is (spec A-7).
+#[derive(Clone, Debug, Default)]
+pub struct AccountInfo {
+    /// The user signed in.
+    pub user: String,
+    /// The organisation's name or identifier.
+    pub organization: String,
+    /// Host that data requests go to.
+    pub host: String,
+    /// Interface version in use.
+    pub api_version: String,
+    /// How the sign-in was done, an `auth` value.
+    pub auth: String,
+}
+
+/// Calls used of the account's allotment, as last heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// Calls made in the allotment's period.
+    pub used: u64,
+    /// Calls allowed in it.
+    pub allowed: u64,
+}
+
+/// One CRM: its options, its language, what it can do. Without state and without a network.
+pub trait Connector: Send + Sync {
+    /// Name of the foreign-data wrapper.
+    fn name(&self) -> &'static str;
+
+    /// Name of the query language, for EXPLAIN.
+    fn query_language(&self) -> &'static str;
+
+    /// Its own options, beside [`crate::COMMON_OPTIONS`].
+    fn options(&self) -> &'static [OptionDef];
+
+    /// A server at this address keeps a secret safe whoever made the server: it is the vendor's own host.
+    fn is_vendor_host(&self, url: &str) -> bool;
+
+    /// Name of the record identifier of `object` where the table's options do not say.
+    fn default_identifier(&self, object: &str) -> &'static str;
+
+    /// How the CRM answers a condition of this shape on this field.
+    fn capability(&self, field: &FieldFacts, shape: Shape, mode: Pushdown) -> Capability;
+
+    /// Fits a condition with its value to what the CRM can read; `filter` is one comparison, list or pattern on `field`.
+    fn fit(&self, field: &FieldFacts, filter: Filter<Value>) -> Fit;
+
+    /// The CRM sorts by this field as PostgreSQL does, wherever nulls are wanted (S-6).
+    fn sorts_alike(&self, field: &FieldFacts) -> bool;
+
+    /// The aggregate's answer is provably PostgreSQL's (S-7).
+    fn aggregates_alike(&self, function: AggregateFunction, field: Option<&FieldFacts>) -> bool;
+
+    /// What `text` is as an identifier.
+    fn key_form(&self, text: &str) -> KeyForm;
+
+    /// The canonical form of an identifier in any form the CRM takes.
+    fn canonical_key(&self, text: &str) -> Option<String>;
+
+    /// The query as it will be sent, for EXPLAIN.
+    ///
+    /// # Errors
+    /// When the query cannot be said in the CRM's language: too long, or a name it cannot hold.
+    fn deparse(&self, query: &RemoteQuery) -> Result<String>;
+
+    /// Data calls that reading `rows` records by this query takes.
+    fn estimate_calls(&self, query: &RemoteQuery, rows: f64) -> f64;
+
+    /// Makes a session; signs in at first use, not here.
+    ///
+    /// # Errors
+    /// Missing or contradictory options.
+    fn open(&self, account: Account) -> Result<Arc<dyn Session>>;
+}
+
+/// One account, signed in when first needed. Lives on the network thread.
+pub trait Session: Send + Sync {
+    /// Signs in and says who and where.
+    fn check<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<AccountInfo>>;
+
+    /// All objects of the account.
+    fn objects<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<Vec<ObjectSummary>>>;
+
+    /// Fields of these objects, in the same order, in as few calls as the interface allows (C-2).
+    fn describe<'a>(
+        &'a self,
+        objects: &'a [String],
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Vec<RemoteObject>>>;
+
+    /// Starts reading; nothing is sent before the first page is asked for.
+    fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream>;
+
+    /// Number of records that match the query's filter, in one call.
+    fn count<'a>(
+        &'a self,
+        query: &'a RemoteQuery,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<u64>>;
+
+    /// The account's allotment as last heard; no call is made.
+    fn usage(&self) -> Option<Usage>;
+
+    /// Host and user of the current sign-in, if there is one; no call is made.
+    fn signed_in(&self) -> Option<AccountInfo>;
+}
+
+/// Pages of one scan, one after the other.
+pub trait PageStream: Send {
+    /// The next page, or nothing when all have been read.
+    ///
+    /// # Errors
+    /// Whatever stops the scan; [`crate::ErrorKind::ShortRead`] when fewer records came than announced.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>>>;
+}

@@ -85,6 +85,14 @@ pub fn bind(
             let Some(value) = value else {
                 return Bound::Never;
             };
+            // EXPLAIN shows a parameter in its place; there is no value to fit.
+            if let Value::Placeholder(_) = value {
+                let filter = with_value(filter, value);
+                return Bound::Filter {
+                    filter,
+                    exact: false,
+                };
+            }
             if let Value::List(values) = &value {
                 if values.is_empty() {
                     return Bound::Never;

@@ -115,6 +115,12 @@ impl OptionDef {
 /// Options that every CRM has, server, mapping and table level.
 pub const COMMON_OPTIONS: &[OptionDef] = &[
     OptionDef::plain(
+        "connector",
+        &[Place::Wrapper],
+        OptionKind::Text,
+        "Which CRM the wrapper speaks to.",
+    ),
+    OptionDef::plain(
         "url",
         &[Place::Server],
         OptionKind::HttpsUrl,
@@ -202,6 +208,12 @@ pub const COMMON_OPTIONS: &[OptionDef] = &[
         "Name of the remote object.",
     ),
     OptionDef::plain(
+        "label",
+        &[Place::Table, Place::Column],
+        OptionKind::Text,
+        "The object's or field's label in the CRM.",
+    ),
+    OptionDef::plain(
         "updatable",
         &[Place::Server, Place::Table],
         OptionKind::Bool,
@@ -222,12 +234,6 @@ pub const COLUMN_OPTIONS: &[OptionDef] = &[
         &[Place::Column],
         OptionKind::Text,
         "The CRM's word for the field's type.",
-    ),
-    OptionDef::plain(
-        "label",
-        &[Place::Column],
-        OptionKind::Text,
-        "The field's label in the CRM.",
     ),
     OptionDef::plain(
         "conversion",
@@ -302,11 +308,7 @@ pub fn find_option(
         Some((_, nearest)) => error.with_hint(format!("Perhaps you meant \"{nearest}\".")),
         None => {
             let names: Vec<_> = known().map(|option| option.name).collect();
-            if names.is_empty() {
-                error.with_hint("There are no valid options in this place.")
-            } else {
-                error.with_hint(format!("Valid options here are: {}.", names.join(", ")))
-            }
+            error.with_hint(format!("Valid options here are: {}.", names.join(", ")))
         }
     })
 }
@@ -534,7 +536,7 @@ mod tests {
         assert!(hint(Place::Table, "zzz").starts_with("Valid options here are: "));
         assert_eq!(
             hint(Place::Wrapper, "zzz"),
-            "There are no valid options in this place."
+            "Valid options here are: connector."
         );
     }
 

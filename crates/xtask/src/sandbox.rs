@@ -1,0 +1,320 @@
+//! The sandbox, a small CRM server of this repository: building, starting, stopping it.
+
+use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::cleanup::{self, Guard};
+use crate::proc::{self, Output};
+use crate::user::ServerUser;
+use crate::workspace::Workspace;
+
+/// How long the sandbox may take to make its data and say where it listens.
+const START_LIMIT: Duration = Duration::from_secs(120);
+/// How long it may take to end when asked to.
+const STOP_LIMIT: Duration = Duration::from_secs(5);
+
+/// A running sandbox; dropping it stops the process and removes its folder.
+pub struct Sandbox {
+    /// The folder it writes to: `sandbox.json`, `ca.pem`, its log.
+    pub state_dir: PathBuf,
+    description: Value,
+    child: Arc<Mutex<Child>>,
+    _stop: Guard,
+    _dir: Option<TempDir>,
+}
+
+/// Builds the sandbox in the release profile and returns the path of its program.
+///
+/// # Errors
+/// Fails when it does not build.
+pub fn build(workspace: &Workspace, output: &Output) -> Result<PathBuf> {
+    let mut build = workspace.cargo();
+    build.args([
+        "build",
+        "--release",
+        "--package",
+        "crm-sandbox",
+        "--bin",
+        "crm-sandbox",
+    ]);
+    output.run(build)?;
+    Ok(workspace.target.join("release/crm-sandbox"))
+}
+
+impl Sandbox {
+    /// Starts `program` with `arguments` in a folder that `user` can read too, since the server
+    /// opens the CA file, and waits until it listens.
+    ///
+    /// # Errors
+    /// Fails, quoting its log, when it ends early or takes too long.
+    pub fn start(program: &Path, user: &ServerUser, arguments: &[String]) -> Result<Self> {
+        let dir = user.private_dir()?;
+        let state_dir = dir.path().to_owned();
+        Self::start_in(program, user, arguments, state_dir, Some(dir))
+    }
+
+    fn start_in(
+        program: &Path,
+        user: &ServerUser,
+        arguments: &[String],
+        state_dir: PathBuf,
+        dir: Option<TempDir>,
+    ) -> Result<Self> {
+        let log_path = state_dir.join("sandbox.log");
+        let log = File::create(&log_path)
+            .with_context(|| format!("cannot create {}", log_path.display()))?;
+        let mut command = Command::new(program);
+        if !arguments
+            .iter()
+            .any(|argument| argument.starts_with("--listen"))
+        {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
+        command
+            .arg("--state-dir")
+            .arg(&state_dir)
+            .args(["--parent-pid", &std::process::id().to_string()])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            // Ctrl-C in psql must not reach it.
+            .process_group(0);
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start {}", program.display()))?;
+        let child = Arc::new(Mutex::new(child));
+        let stop = {
+            let child = Arc::clone(&child);
+            cleanup::at_end(move || stop(&child))
+        };
+        let description = wait_until_described(&child, &state_dir, &log_path)?;
+        for entry in std::fs::read_dir(&state_dir)? {
+            user.own(&entry?.path())?;
+        }
+        Ok(Self {
+            state_dir,
+            description,
+            child,
+            _stop: stop,
+            _dir: dir,
+        })
+    }
+
+    /// The certificate of the authority that signed its server certificate.
+    pub fn ca_file(&self) -> PathBuf {
+        self.state_dir.join("ca.pem")
+    }
+
+    /// What tests and scripts need to reach it, as names and values: `port`, `login_url`,
+    /// `instance_url`, `admin_url`, `ca_file`, `state_dir`, and the credentials without their group.
+    pub fn variables(&self) -> Vec<(String, String)> {
+        let mut found = vec![
+            ("ca_file".to_owned(), self.ca_file().display().to_string()),
+            ("state_dir".to_owned(), self.state_dir.display().to_string()),
+        ];
+        collect_variables(&self.description, &mut found);
+        found
+    }
+
+    /// The same as environment variables: `CRM_SANDBOX_LOGIN_URL`, `CRM_SANDBOX_CA`, …
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let mut environment: Vec<_> = self
+            .variables()
+            .into_iter()
+            .map(|(name, value)| (format!("CRM_SANDBOX_{}", name.to_uppercase()), value))
+            .collect();
+        environment.push((
+            "CRM_SANDBOX_CA".to_owned(),
+            self.ca_file().display().to_string(),
+        ));
+        environment
+    }
+
+    /// Waits until the process ends by itself or is ended by a signal to us.
+    ///
+    /// # Errors
+    /// Fails when it did not end well.
+    pub fn wait(&self) -> Result<()> {
+        loop {
+            let ended = lock(&self.child).try_wait()?;
+            match ended {
+                Some(status) if status.success() => return Ok(()),
+                Some(status) => bail!("the sandbox ended ({status})"),
+                None => thread::sleep(Duration::from_millis(200)),
+            }
+        }
+    }
+}
+
+/// `cargo xtask sandbox`: runs it until Ctrl-C.
+///
+/// # Errors
+/// Fails when it cannot be built or started.
+pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
+    let program = build(workspace, &Output::Shown)?;
+    let user = ServerUser::find()?;
+    let sandbox = Sandbox::start(&program, &user, arguments)?;
+    for (name, value) in sandbox.variables() {
+        println!("{name:<18} {value}");
+    }
+    println!(
+        "{:<18} {}",
+        "description",
+        sandbox.state_dir.join("sandbox.json").display()
+    );
+    println!(
+        "{:<18} {}",
+        "log",
+        sandbox.state_dir.join("sandbox.log").display()
+    );
+    println!("\nCtrl-C stops it and removes its folder");
+    sandbox.wait()
+}
+
+/// The description is written last and whole, so its presence means that the sandbox listens.
+fn wait_until_described(child: &Mutex<Child>, state_dir: &Path, log: &Path) -> Result<Value> {
+    let file = state_dir.join("sandbox.json");
+    let started = Instant::now();
+    loop {
+        match std::fs::read_to_string(&file) {
+            // A file caught half written is read again.
+            Ok(text) => {
+                if let Ok(description) = serde_json::from_str(&text) {
+                    return Ok(description);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error).context("cannot read the sandbox's description"),
+        }
+        if let Some(status) = lock(child).try_wait()? {
+            let log = proc::tail(log, 40).unwrap_or_default();
+            bail!("the sandbox ended at its start ({status})\n{log}");
+        }
+        if started.elapsed() > START_LIMIT {
+            let log = proc::tail(log, 40).unwrap_or_default();
+            bail!(
+                "the sandbox wrote no {} within {} s\n{log}",
+                file.display(),
+                START_LIMIT.as_secs()
+            );
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn stop(child: &Mutex<Child>) {
+    let mut child = lock(child);
+    if matches!(child.try_wait(), Ok(Some(_))) {
+        return;
+    }
+    // An error means that it has ended already.
+    let _ = kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGTERM);
+    let asked = Instant::now();
+    while asked.elapsed() < STOP_LIMIT {
+        if matches!(child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn lock(child: &Mutex<Child>) -> std::sync::MutexGuard<'_, Child> {
+    child.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Scalars by their own name; groups such as `salesforce` are opened, the first of a name wins.
+fn collect_variables(value: &Value, found: &mut Vec<(String, String)>) {
+    let Value::Object(members) = value else {
+        return;
+    };
+    for (name, member) in members {
+        let text = match member {
+            Value::String(text) => text.clone(),
+            Value::Number(_) | Value::Bool(_) => member.to_string(),
+            Value::Object(_) => {
+                collect_variables(member, found);
+                continue;
+            }
+            Value::Array(_) | Value::Null => continue,
+        };
+        if !found.iter().any(|(other, _)| other == name) {
+            found.push((name.clone(), text));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_description_becomes_variables() {
+        let description = json!({
+            "port": 7, "login_url": "https://localhost:7",
+            "salesforce": {"username": "test-user", "port": 8}
+        });
+        let mut found = Vec::new();
+        collect_variables(&description, &mut found);
+        found.sort();
+        let expected = [
+            ("login_url", "https://localhost:7"),
+            ("port", "7"),
+            ("username", "test-user"),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
+        );
+    }
+
+    #[test]
+    fn a_program_that_ends_early_is_an_error_with_its_log() {
+        let user = ServerUser::find().unwrap();
+        let error = Sandbox::start(Path::new("/bin/false"), &user, &[])
+            .err()
+            .unwrap();
+        assert!(error.to_string().contains("ended at its start"), "{error}");
+    }
+
+    #[test]
+    fn a_sandbox_is_described_and_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("fake-sandbox");
+        std::fs::write(
+            &program,
+            "#!/bin/sh\nwhile [ \"$1\" != --state-dir ]; do shift; done\n\
+             echo '{\"port\": 1}' > \"$2/part\" && mv \"$2/part\" \"$2/sandbox.json\"\nexec sleep 60\n",
+        )
+        .unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&program, mode).unwrap();
+        let user = ServerUser::find().unwrap();
+        let sandbox = Sandbox::start(&program, &user, &[]).unwrap();
+        assert!(
+            sandbox
+                .environment()
+                .contains(&("CRM_SANDBOX_PORT".into(), "1".into()))
+        );
+        let (child, state_dir) = (Arc::clone(&sandbox.child), sandbox.state_dir.clone());
+        drop(sandbox);
+        assert!(lock(&child).try_wait().unwrap().is_some());
+        assert!(!state_dir.exists());
+    }
+}

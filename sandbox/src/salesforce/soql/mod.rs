@@ -1,0 +1,11 @@
+//! SOQL as section 4 of the protocol page describes it: text to tokens to tree, names bound to the
+//! organisation's objects, then evaluated record by record.
+
+mod aggregate;
+pub mod ast;
+pub mod bind;
+mod dates;
+pub mod eval;
+mod lexer;
+pub mod parser;
+pub mod value;

@@ -1,0 +1,291 @@
+//! The wire: TLS connections, requests read whole, faults applied, answers sent and logged.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, to_bytes};
+use axum::http::{HeaderMap, HeaderValue, Response, Uri, header};
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use futures_util::stream;
+use rustls::ServerConfig;
+use tower::service_fn;
+
+use crate::State;
+use crate::faults::{self, Fault, Kind};
+use crate::journal::Entry;
+use crate::request::{Host, Request};
+use crate::salesforce::{self, errors::Reply};
+use crate::{admin, gzip};
+
+/// Stops a listener.
+pub type Handle = axum_server::Handle<SocketAddr>;
+
+/// Longest request line with headers, in bytes (section 4.6 of the Salesforce page).
+const MAX_HEAD: usize = 16_384;
+/// Largest request body.
+const MAX_BODY: usize = 64 << 20;
+/// Answers shorter than this are not compressed.
+const MIN_GZIP: usize = 1_024;
+
+/// The connection is to be dropped without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("connection dropped on demand")]
+struct Dropped;
+
+/// Serves a listener until its handle is told to stop.
+pub fn serve(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    state: Arc<State>,
+) -> std::io::Result<Handle> {
+    listener.set_nonblocking(true)?;
+    let acceptor =
+        RustlsAcceptor::new(RustlsConfig::from_config(tls)).acceptor(NoDelayAcceptor::new());
+    let handle = Handle::new();
+    let server = axum_server::from_tcp(listener)?
+        .acceptor(acceptor)
+        .handle(handle.clone());
+    let service = service_fn(move |request: axum::http::Request<_>| {
+        let state = Arc::clone(&state);
+        async move {
+            let (head, body) = request.into_parts();
+            handle_request(state, head, Body::new(body)).await
+        }
+    });
+    let make = service_fn(move |_: SocketAddr| {
+        let service = service.clone();
+        async move { Ok::<_, Infallible>(service) }
+    });
+    tokio::spawn(async move {
+        // A listener that fails is noticed by the clients; nobody else is there to be told.
+        let _ = server.serve(make).await;
+    });
+    Ok(handle)
+}
+
+async fn handle_request(
+    state: Arc<State>,
+    head: axum::http::request::Parts,
+    body: Body,
+) -> Result<Response<Body>, Dropped> {
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str())
+        .to_owned();
+    let host = host_of(&head.headers, &head.uri);
+    let too_long = too_long(&target, &head.headers);
+    let Ok(body) = to_bytes(body, MAX_BODY).await else {
+        return Ok(respond(
+            &state,
+            &head.headers,
+            plain(413, "Request Entity Too Large"),
+        )
+        .0);
+    };
+    let request = Request::new(head.method.as_str(), &target, head.headers, body, host);
+    if request.path.starts_with("/_sandbox") {
+        let reply = blocking(&state, &request, |state, request| {
+            admin::answer(state, request)
+        })
+        .await;
+        return Ok(respond(&state, &request.headers, reply).0);
+    }
+    let kind = salesforce::kind(&request.method, &request.path);
+    state.journal.count(kind, salesforce::is_data(kind));
+    let decoded = format!(
+        "{}?{}",
+        request.path,
+        request
+            .query
+            .iter()
+            .map(|(k, v)| format!("{k}={v}"))
+            .collect::<Vec<_>>()
+            .join("&")
+    );
+    let fault = state.faults.take(&request.method, [&target, &decoded]);
+    if !state.config.latency.is_zero() {
+        tokio::time::sleep(state.config.latency).await;
+    }
+    let outcome = outcome(&state, &request, fault.as_ref(), too_long).await;
+    let (response, status, bytes) = match outcome {
+        Ok((response, bytes)) => {
+            let status = response.status().as_u16();
+            (Ok(response), status, bytes)
+        }
+        Err(dropped) => (Err(dropped), 0, 0),
+    };
+    state.journal.log(Entry {
+        query: request.parameter("q").map(str::to_owned),
+        method: request.method,
+        path: request.path,
+        host: match request.host {
+            Host::Login => "login",
+            Host::Instance => "instance",
+        },
+        status,
+        bytes,
+        fault: fault.map(|fault| fault.kind.name()),
+    });
+    response
+}
+
+/// The answer after any fault, with the bytes it carries; an error drops the connection.
+async fn outcome(
+    state: &Arc<State>,
+    request: &Request,
+    fault: Option<&Fault>,
+    too_long: Option<Reply>,
+) -> Result<(Response<Body>, usize), Dropped> {
+    if let Some(fault) = fault {
+        match fault.kind {
+            Kind::Hang => {
+                let mut hanging = state.hanging.subscribe();
+                // Fails only when the server is gone, which ends the wait as well.
+                let _ = hanging.changed().await;
+                return Err(Dropped);
+            }
+            Kind::Huge => return Ok((endless(), 0)),
+            Kind::Unauthorized => state.salesforce.doorman.expire(Some(request)),
+            Kind::Slow => {
+                tokio::time::sleep(Duration::from_millis(fault.ms.unwrap_or(1_000))).await;
+            }
+            _ => {}
+        }
+        if let Some(reply) = fault.instead(&request.path) {
+            return Ok(respond(state, &request.headers, reply));
+        }
+    }
+    let mut reply = match too_long {
+        Some(reply) => reply,
+        None => {
+            blocking(state, request, |state, request| {
+                state.salesforce.answer(request)
+            })
+            .await
+        }
+    };
+    let Some(fault) = fault else {
+        return Ok(respond(state, &request.headers, reply));
+    };
+    if fault.kind == Kind::LoseReply {
+        return Err(Dropped);
+    }
+    fault.distort(&mut reply);
+    if fault.kind == Kind::Cut {
+        let sent = fault.bytes.unwrap_or(0);
+        let (response, whole) = respond(state, &request.headers, reply);
+        return Ok((cut(response, sent).await, sent.min(whole)));
+    }
+    Ok(respond(state, &request.headers, reply))
+}
+
+/// Runs an answer off the network threads: a query over a million records takes a while.
+async fn blocking(
+    state: &Arc<State>,
+    request: &Request,
+    answer: impl FnOnce(&State, &Request) -> Reply + Send + 'static,
+) -> Reply {
+    let (state, request) = (Arc::clone(state), request.clone());
+    tokio::task::spawn_blocking(move || answer(&state, &request))
+        .await
+        .unwrap_or_else(|_| plain(500, "the sandbox itself failed"))
+}
+
+/// Turns an answer into a response and says how many body bytes it has.
+fn respond(state: &State, headers: &HeaderMap, reply: Reply) -> (Response<Body>, usize) {
+    let accepts = headers
+        .get_all(header::ACCEPT_ENCODING)
+        .iter()
+        .any(|value| value.to_str().is_ok_and(|v| v.contains("gzip")));
+    let compress = state.config.gzip && accepts && reply.body.len() >= MIN_GZIP;
+    let body = match compress {
+        true => reply.gzip.clone().unwrap_or_else(|| gzip(&reply.body)),
+        false => reply.body.clone(),
+    };
+    let bytes = body.len();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = axum::http::StatusCode::from_u16(reply.status).unwrap_or_default();
+    let out = response.headers_mut();
+    if let Some(content_type) = reply.content_type {
+        out.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    if compress {
+        out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    for (name, value) in reply.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            out.append(name, value);
+        }
+    }
+    (response, bytes)
+}
+
+fn plain(status: u16, text: &'static str) -> Reply {
+    let body = format!("<html><body><h1>{status} {text}</h1></body></html>");
+    Reply::typed(status, "text/html", body)
+}
+
+/// 414 for the address alone, 431 for address and headers together; neither answer is JSON.
+fn too_long(target: &str, headers: &HeaderMap) -> Option<Reply> {
+    let fields: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
+    if target.len() > MAX_HEAD {
+        return Some(plain(414, "URI Too Long"));
+    }
+    (target.len() + fields > MAX_HEAD).then(|| plain(431, "Request Header Fields Too Large"))
+}
+
+fn host_of(headers: &HeaderMap, uri: &Uri) -> Host {
+    let name = headers
+        .get(header::HOST)
+        .and_then(|value| value.to_str().ok())
+        .or_else(|| uri.authority().map(|a| a.as_str()))
+        .unwrap_or_default();
+    match name.split(':').next() {
+        Some(name) if name.eq_ignore_ascii_case("localhost") => Host::Login,
+        _ => Host::Instance,
+    }
+}
+
+fn endless() -> Response<Body> {
+    let pieces = stream::unfold(true, |first| async move {
+        Some((Ok::<_, Infallible>(faults::huge_piece(first)), false))
+    });
+    let mut response = Response::new(Body::from_stream(pieces));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static(faults::HUGE_TYPE),
+    );
+    response
+}
+
+/// The same response, announced in full, whose body breaks off after `sent` bytes.
+async fn cut(response: Response<Body>, sent: usize) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
+    head.headers
+        .insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let start = body.slice(..sent.min(body.len()));
+    let mut step = 0;
+    let pieces = stream::poll_fn(move |context| {
+        step += 1;
+        match step {
+            1 if !start.is_empty() => Poll::Ready(Some(Ok::<Bytes, Dropped>(start.clone()))),
+            // Pending once, so that what was sent is flushed before the connection goes.
+            1 | 2 => {
+                context.waker().wake_by_ref();
+                step = 2;
+                Poll::Pending
+            }
+            _ => Poll::Ready(Some(Err(Dropped))),
+        }
+    });
+    Response::from_parts(head, Body::from_stream(pieces))
+}

@@ -1,2 +1,20 @@
-//! The extension: see ARCHITECTURE.md for the way through the rooms.
-pgrx::pg_module_magic!();
+//! `crm_fdw`: a company's CRM as foreign tables.
+//!
+//! Reading order: `connectors` (which CRMs), `options` (what a table is), `fdw` (the server's callbacks) with `plan`
+//! and `exec` behind them, `session` and `runtime` (the network), `functions` (the SQL interface), `pg` (unsafe covers).
+//! ARCHITECTURE.md shows the way of a SELECT through them.
+
+mod connectors;
+mod error;
+mod exec;
+mod fdw;
+mod functions;
+mod options;
+mod pg;
+mod plan;
+mod runtime;
+mod session;
+
+::pgrx::pg_module_magic!(name, version);
+
+::pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);

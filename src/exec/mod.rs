@@ -1,0 +1,6 @@
+//! Execution: what happens between a plan and the CRM's pages. Safe code; pointers stay in `fdw`.
+
+pub mod analyze;
+pub mod explain;
+pub mod import;
+pub mod scan;

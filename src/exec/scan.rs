@@ -1,0 +1,320 @@
+//! One foreign scan: parameters in, rows out.
+
+use crate::error::warn;
+use crate::options::CollectedTable;
+use crate::pg::datum::{LocalType, RowWriter};
+use crate::plan::private::ScanPlan;
+use crate::plan::table::remote_query;
+use crate::runtime;
+use crm_core::{
+    Bound, CallStats, Error, ErrorKind, KeyForm, Operand, Page, RemoteQuery, Result, Session,
+    Value, bind,
+};
+use pgrx::{notice, pg_sys};
+use std::sync::Arc;
+
+/// What was spent and done so far, for EXPLAIN ANALYZE.
+#[derive(Clone, Debug, Default)]
+pub struct Progress {
+    /// The query as it was sent; nothing if none was needed.
+    pub sent: Option<String>,
+    /// Pages received.
+    pub pages: u64,
+    /// Records received.
+    pub records: u64,
+}
+
+/// A scan in execution. Dropping it stops its traffic.
+pub struct ScanState {
+    plan: ScanPlan,
+    table: CollectedTable,
+    session: Arc<dyn Session>,
+    writer: RowWriter,
+    /// For each column of a page, its place in the slot.
+    places: Vec<usize>,
+    stats: Arc<CallStats>,
+    progress: Progress,
+    source: Source,
+    page: Page,
+    /// The next row of `page`.
+    row: usize,
+    /// The next of the page's rejects.
+    reject: usize,
+    /// Pages since the scan was last started; while there is one, a rescan can rewind.
+    pages_since_start: u64,
+}
+
+enum Source {
+    /// Nothing was asked yet.
+    Idle,
+    /// Pages are coming.
+    Open(runtime::Scan),
+    /// No further page will come.
+    Finished,
+}
+
+impl ScanState {
+    /// Prepares a scan; nothing is sent before the first row is asked for.
+    pub fn new(plan: ScanPlan, table: CollectedTable, session: Arc<dyn Session>) -> Self {
+        let types = plan
+            .outputs
+            .iter()
+            .map(|output| LocalType::new(pg_sys::Oid::from(output.type_oid), output.type_modifier))
+            .collect();
+        let places = plan
+            .outputs
+            .iter()
+            .map(|output| usize::try_from(output.attribute - 1).unwrap_or(0))
+            .collect();
+        Self {
+            plan,
+            table,
+            session,
+            writer: RowWriter::new(types),
+            places,
+            stats: Arc::new(CallStats::default()),
+            progress: Progress::default(),
+            source: Source::Idle,
+            page: Page::default(),
+            row: 0,
+            reject: 0,
+            pages_since_start: 0,
+        }
+    }
+
+    /// What was spent.
+    pub fn stats(&self) -> &CallStats {
+        &self.stats
+    }
+
+    /// What was done.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
+    }
+
+    /// Writes the next row through `emit`, which gets a place in the slot and a datum; false at the end.
+    /// `parameters` are asked for once, before the first request.
+    ///
+    /// # Errors
+    /// What stops the scan.
+    pub fn next_row(
+        &mut self,
+        parameters: impl FnOnce() -> Vec<Option<Value>>,
+        mut emit: impl FnMut(usize, Option<pg_sys::Datum>),
+    ) -> Result<bool> {
+        if matches!(self.source, Source::Idle) {
+            self.open(&parameters())?;
+        }
+        while self.row >= self.page.n_rows {
+            if !self.next_page()? {
+                return Ok(false);
+            }
+        }
+        let row = self.row;
+        self.report_rejects(row)?;
+        let places = &self.places;
+        self.writer.write(&self.page.columns, row, |column, datum| {
+            emit(places[column], datum);
+        });
+        self.row += 1;
+        Ok(true)
+    }
+
+    /// Starts over. A first page still held serves again if no parameter has changed.
+    pub fn rescan(&mut self, parameters_changed: bool) {
+        let can_rewind = !parameters_changed && self.pages_since_start <= 1;
+        if !can_rewind {
+            self.source = Source::Idle;
+            self.page = Page::default();
+            self.pages_since_start = 0;
+        }
+        self.row = 0;
+        self.reject = 0;
+    }
+
+    /// Stops the traffic and lets the page go.
+    pub fn close(&mut self) {
+        self.source = Source::Finished;
+        self.page = Page::default();
+        self.row = 0;
+    }
+
+    fn open(&mut self, parameters: &[Option<Value>]) -> Result<()> {
+        let Some(query) = self.bound_query(parameters) else {
+            self.source = Source::Finished;
+            if !self.plan.aggregates.is_empty() {
+                self.page = aggregates_of_nothing(&self.plan)?;
+            }
+            return Ok(());
+        };
+        self.progress.sent = Some(self.table.connector.deparse(&query)?);
+        let scan = runtime::Scan::start(Arc::clone(&self.session), query, Arc::clone(&self.stats))?;
+        self.source = Source::Open(scan);
+        Ok(())
+    }
+
+    /// The query to send, or nothing if no record can match.
+    fn bound_query(&self, parameters: &[Option<Value>]) -> Option<RemoteQuery> {
+        if let Some(operand) = &self.plan.lookup {
+            let keys = keys_of(operand, parameters, &self.table);
+            return (!keys.is_empty()).then(|| remote_query(&self.plan, None, Some(keys), None));
+        }
+        let bound = match &self.plan.filter {
+            None => Bound::Always { exact: true },
+            Some(filter) => bind(
+                filter,
+                parameters,
+                &self.plan.filter_fields,
+                self.table.connector,
+            ),
+        };
+        // A limit goes only with a filter that means what SQL means (S-7).
+        let limit = self.plan.limit.filter(|_| bound.is_exact());
+        match bound {
+            Bound::Never => None,
+            Bound::Always { .. } => Some(remote_query(&self.plan, None, None, limit)),
+            Bound::Filter { filter, .. } => {
+                Some(remote_query(&self.plan, Some(filter), None, limit))
+            }
+        }
+    }
+
+    fn next_page(&mut self) -> Result<bool> {
+        let Source::Open(scan) = &mut self.source else {
+            return Ok(false);
+        };
+        let page = match scan.next_page() {
+            Ok(page) => page,
+            Err(error) if error.kind() == ErrorKind::ShortRead && !self.plan.stop_at_short_read => {
+                warn(&self.in_context(error));
+                None
+            }
+            Err(error) => return Err(self.in_context(error)),
+        };
+        let Some(page) = page else {
+            self.source = Source::Finished;
+            return Ok(false);
+        };
+        self.pages_since_start += 1;
+        self.progress.pages += 1;
+        self.progress.records += page.n_rows as u64;
+        self.page = page;
+        self.row = 0;
+        self.reject = 0;
+        Ok(true)
+    }
+
+    /// D-2: each value that did not convert is said once, when its row is given out.
+    fn report_rejects(&mut self, row: usize) -> Result<()> {
+        while let Some(reject) = self.page.rejects.get(self.reject) {
+            if reject.row != row {
+                break;
+            }
+            self.reject += 1;
+            let output = &self.plan.outputs[reject.column];
+            let column = self
+                .table
+                .column(output.attribute)
+                .map_or(output.facts.name.as_str(), |column| column.name.as_str());
+            let record = self.record_at(row);
+            let error = Error::new(
+                ErrorKind::Undecodable,
+                format!(
+                    "value of column \"{column}\" of foreign table \"{}\" does not convert: {}",
+                    crate::pg::catalog::relation_name(self.table.relation),
+                    reject.reason
+                ),
+            )
+            .with_detail(format!("Record {record}, value: {}", reject.raw));
+            if self.plan.stop_at_reject {
+                return Err(error.with_hint(
+                    "The column option conversion 'copy_paste' reads the raw text; on_reject 'warning' goes on with a null.",
+                ));
+            }
+            warn(&error);
+        }
+        Ok(())
+    }
+
+    /// The record identifier of a row, if it was read.
+    fn record_at(&self, row: usize) -> String {
+        self.plan
+            .outputs
+            .iter()
+            .position(|output| output.facts.identifier)
+            .and_then(|at| self.page.columns[at].text(row))
+            .map_or_else(|| "without identifier".into(), |key| format!("\"{key}\""))
+    }
+
+    fn in_context(&self, error: Error) -> Error {
+        error.in_context(format!(
+            "could not read object \"{}\" from server \"{}\"",
+            self.plan.object, self.table.server.name
+        ))
+    }
+}
+
+/// The identifiers asked for, each once; those that name no record are left out (S-4).
+fn keys_of(operand: &Operand, parameters: &[Option<Value>], table: &CollectedTable) -> Vec<String> {
+    let value = match operand {
+        Operand::Constant(value) => Some(value),
+        Operand::Parameter { index, .. } => parameters[*index].as_ref(),
+    };
+    let candidates: Vec<&str> = match value {
+        Some(Value::Text(key)) => vec![key],
+        Some(Value::List(keys)) => keys
+            .iter()
+            .filter_map(|key| match key {
+                Value::Text(key) => Some(key.as_str()),
+                _ => None,
+            })
+            .collect(),
+        _ => Vec::new(),
+    };
+    let mut seen = std::collections::HashSet::new();
+    let mut variants = Vec::new();
+    let mut keys = Vec::new();
+    for key in candidates {
+        match table.connector.key_form(key) {
+            KeyForm::Canonical if seen.insert(key) => keys.push(key.to_owned()),
+            KeyForm::Variant => variants.push(key),
+            KeyForm::Canonical | KeyForm::Invalid => {}
+        }
+    }
+    if let Some(first) = variants.first() {
+        notice!(
+            "identifier \"{first}\" equals no record's: stored identifiers have their long form, as {} gives ({} such here)",
+            "crm.id18()",
+            variants.len()
+        );
+    }
+    keys
+}
+
+/// One row: a count of zero, no smallest and no largest value.
+fn aggregates_of_nothing(plan: &ScanPlan) -> Result<Page> {
+    let decoder = |column_type| crm_core::CellDecoder {
+        column_type,
+        conversion: crm_core::Conversion::Default,
+        zone: crm_core::Zone::default(),
+        separator: ';',
+    };
+    let mut columns = Vec::new();
+    for (output, aggregate) in plan.outputs.iter().zip(&plan.aggregates) {
+        let mut column = crm_core::Column::new(output.facts.column_type);
+        let raw = match aggregate.function {
+            crm_core::AggregateFunction::CountAll => crm_core::Raw::Number("0"),
+            _ => crm_core::Raw::Null,
+        };
+        decoder(output.facts.column_type)
+            .append(raw, &mut column)
+            .map_err(|reason| Error::new(ErrorKind::Undecodable, reason))?;
+        columns.push(column);
+    }
+    Ok(Page {
+        n_rows: 1,
+        columns,
+        rejects: Vec::new(),
+        bytes: 0,
+    })
+}

@@ -1,0 +1,8 @@
+//! The border to the server's C interface: each function here checks pointers, makes safe views and calls inwards.
+//! Unsafe code is allowed here and in `pg`.
+
+pub mod analyze;
+pub mod handler;
+pub mod import;
+pub mod planning;
+pub mod scan;

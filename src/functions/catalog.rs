@@ -1,0 +1,127 @@
+//! What can be collected: objects and fields (C-1).
+
+use crate::error::OrRaise;
+use crate::exec::import::sql_type;
+use crate::options::CollectedTable;
+use crate::pg::catalog::{current_user, server_by_name};
+use crate::runtime;
+use crate::session;
+use crm_core::{CallStats, ColumnType, Error, ErrorKind};
+use pgrx::prelude::*;
+
+/// Every remote object; `crm.tables` adds where it was collected into.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn remote_objects(
+    server: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(object, String),
+        name!(label, String),
+        name!(custom, bool),
+        name!(selectable, bool),
+        name!(insertable, bool),
+        name!(updatable, bool),
+        name!(deletable, bool),
+        name!(changes_tracked, bool),
+        name!(deletions_tracked, bool),
+    ),
+> {
+    let found = server_by_name(server);
+    let session = session::open(&found, current_user()).or_raise();
+    let objects = runtime::run(async move {
+        let stats = CallStats::default();
+        session.objects(&stats).await
+    })
+    .map_err(|error| error.in_context(format!("could not list the objects of server \"{server}\"")))
+    .or_raise();
+    TableIterator::new(objects.into_iter().map(|object| {
+        (
+            object.name,
+            object.label,
+            object.custom,
+            object.selectable,
+            object.insertable,
+            object.updatable,
+            object.deletable,
+            object.changes_tracked,
+            object.deletions_tracked,
+        )
+    }))
+}
+
+/// The fields of one object with their remote and local types.
+#[pg_extern]
+#[allow(clippy::type_complexity)]
+fn fields(
+    server: &str,
+    object: &str,
+) -> TableIterator<
+    'static,
+    (
+        name!(field, String),
+        name!(label, String),
+        name!(remote_type, String),
+        name!(local_type, String),
+        name!(length, Option<i64>),
+        name!(precision, Option<i64>),
+        name!(scale, Option<i64>),
+        name!(nullable, bool),
+        name!(required, bool),
+        name!(insertable, bool),
+        name!(updatable, bool),
+        name!(filterable, bool),
+        name!(sortable, bool),
+        name!(enumeration, Option<String>),
+        name!(references_to, Option<Vec<String>>),
+    ),
+> {
+    let found = server_by_name(server);
+    let session = session::open(&found, current_user()).or_raise();
+    let wanted = object.to_owned();
+    let described = runtime::run(async move {
+        let stats = CallStats::default();
+        session.describe(&[wanted], &stats).await
+    })
+    .and_then(|mut objects| {
+        objects.pop().ok_or_else(|| {
+            Error::new(
+                ErrorKind::ObjectUnknown,
+                format!("object \"{object}\" does not exist"),
+            )
+        })
+    })
+    .map_err(|error| {
+        error.in_context(format!(
+            "could not describe object \"{object}\" of server \"{server}\""
+        ))
+    })
+    .or_raise();
+    TableIterator::new(described.fields.into_iter().map(|field| {
+        (
+            field.name,
+            field.label,
+            field.remote_type,
+            sql_type(field.column_type.unwrap_or(ColumnType::Text)).to_owned(),
+            field.length.map(i64::from),
+            field.precision.map(|(precision, _)| i64::from(precision)),
+            field.precision.map(|(_, scale)| i64::from(scale)),
+            field.nullable,
+            field.required,
+            field.creatable,
+            field.updatable,
+            field.filterable,
+            field.sortable,
+            field.enumeration,
+            (!field.references.is_empty()).then_some(field.references),
+        )
+    }))
+}
+
+/// An identifier of a foreign table's CRM in the form its records carry; null for what is none (S-4).
+#[pg_extern(strict)]
+fn canonical_id(relation: pg_sys::Oid, id: &str) -> Option<String> {
+    let table = CollectedTable::read(relation).or_raise();
+    table.connector.canonical_key(id)
+}

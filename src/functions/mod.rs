@@ -1,0 +1,4 @@
+//! The SQL interface, a file for each family.
+
+mod account;
+mod catalog;

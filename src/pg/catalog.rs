@@ -1,0 +1,231 @@
+//! What the catalogs say of servers, mappings, foreign tables and their columns.
+#![allow(unsafe_code)]
+
+use crate::pg::list;
+use pgrx::{PgRelation, pg_sys};
+use std::ffi::{CStr, CString, c_char};
+
+/// Options as they stand in a catalog: names and values.
+pub type RawOptions = Vec<(String, String)>;
+
+/// A foreign server and its wrapper.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Its row in `pg_foreign_server`.
+    pub oid: pg_sys::Oid,
+    /// Its name.
+    pub name: String,
+    /// Its owner.
+    pub owner: pg_sys::Oid,
+    /// Its options.
+    pub options: RawOptions,
+    /// The wrapper's name.
+    pub wrapper: String,
+    /// The wrapper's options.
+    pub wrapper_options: RawOptions,
+}
+
+/// A user mapping.
+#[derive(Clone, Debug)]
+pub struct Mapping {
+    /// The role it is for; invalid for everybody.
+    pub role: pg_sys::Oid,
+    /// Its options.
+    pub options: RawOptions,
+}
+
+/// A column of a relation.
+#[derive(Clone, Debug)]
+pub struct ColumnDefinition {
+    /// Its number, from 1.
+    pub number: i16,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub type_oid: pg_sys::Oid,
+    /// Its type modifier, -1 for none.
+    pub type_modifier: i32,
+    /// Its options.
+    pub options: RawOptions,
+}
+
+/// The server of that identifier.
+pub fn server(oid: pg_sys::Oid) -> Server {
+    // SAFETY: raises an error for an unknown identifier; the structures live in the current context.
+    unsafe { describe_server(pg_sys::GetForeignServer(oid)) }
+}
+
+/// The server of that name; raises an error if there is none or the caller may not use it.
+pub fn server_by_name(name: &str) -> Server {
+    let c_name = CString::new(name).unwrap_or_default();
+    // SAFETY: raises an error for an unknown name; the structures live in the current context.
+    unsafe {
+        let found = pg_sys::GetForeignServerByName(c_name.as_ptr(), false);
+        check_usage((*found).serverid, name);
+        describe_server(found)
+    }
+}
+
+/// The mapping of `user` for `server`; raises an error if there is none.
+pub fn user_mapping(user: pg_sys::Oid, server: pg_sys::Oid) -> Mapping {
+    // SAFETY: raises an error where there is no mapping; the structure lives in the current context.
+    unsafe {
+        let mapping = pg_sys::GetUserMapping(user, server);
+        Mapping {
+            // GetUserMapping reports who asked, not whose mapping it found.
+            role: mapping_role((*mapping).umid),
+            options: options_of((*mapping).options),
+        }
+    }
+}
+
+/// Server and options of a foreign table; raises an error for any other relation.
+pub fn foreign_table(relation: pg_sys::Oid) -> (pg_sys::Oid, RawOptions) {
+    // SAFETY: raises an error where the relation is not a foreign table.
+    unsafe {
+        let table = pg_sys::GetForeignTable(relation);
+        ((*table).serverid, options_of((*table).options))
+    }
+}
+
+/// The columns of a relation, dropped ones left out.
+pub fn columns(relation: pg_sys::Oid) -> Vec<ColumnDefinition> {
+    // SAFETY: the statement that names the relation holds a lock on it.
+    let opened = unsafe { PgRelation::open(relation) };
+    let descriptor = opened.tuple_desc();
+    descriptor
+        .iter()
+        .filter(|attribute| !attribute.attisdropped)
+        .map(|attribute| ColumnDefinition {
+            number: attribute.attnum,
+            name: attribute.name().to_owned(),
+            type_oid: attribute.atttypid,
+            type_modifier: attribute.atttypmod,
+            // SAFETY: a cache look-up; the list lives in the current context.
+            options: unsafe {
+                options_of(pg_sys::GetForeignColumnOptions(relation, attribute.attnum))
+            },
+        })
+        .collect()
+}
+
+/// The bare name of a relation.
+pub fn relation_name(relation: pg_sys::Oid) -> String {
+    // SAFETY: returns null for an unknown relation.
+    unsafe { text_of(pg_sys::get_rel_name(relation)).to_owned() }
+}
+
+/// The role is a superuser.
+pub fn is_superuser(role: pg_sys::Oid) -> bool {
+    // SAFETY: a cache look-up.
+    unsafe { pg_sys::superuser_arg(role) }
+}
+
+/// The current role is a superuser.
+pub fn current_is_superuser() -> bool {
+    // SAFETY: a cache look-up.
+    unsafe { pg_sys::superuser() }
+}
+
+/// The current role.
+pub fn current_user() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetUserId() }
+}
+
+/// The database holds UTF-8, the encoding in which replies arrive.
+pub fn database_is_utf8() -> bool {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 }
+}
+
+/// The options in a list of definitions.
+///
+/// # Safety
+/// `options` is null or a list of `DefElem`.
+pub unsafe fn options_of(options: *mut pg_sys::List) -> RawOptions {
+    // SAFETY: the caller's list holds definitions.
+    unsafe {
+        list::pointers::<pg_sys::DefElem>(options)
+            .map(|definition| {
+                let name = text_of((*definition).defname).to_owned();
+                let value = text_of(pg_sys::defGetString(definition)).to_owned();
+                (name, value)
+            })
+            .collect()
+    }
+}
+
+/// A C string as text; empty for null.
+///
+/// # Safety
+/// `text` is null or a valid C string that outlives the result.
+pub unsafe fn text_of<'a>(text: *const c_char) -> &'a str {
+    if text.is_null() {
+        return "";
+    }
+    // SAFETY: the caller's string is valid; a server's text in a UTF-8 database is UTF-8.
+    unsafe { CStr::from_ptr(text) }.to_str().unwrap_or_default()
+}
+
+/// An identifier quoted if it must be.
+pub fn quote_identifier(name: &str) -> String {
+    let c_name = CString::new(name).unwrap_or_default();
+    // SAFETY: returns its argument or a copy in the current context.
+    unsafe { text_of(pg_sys::quote_identifier(c_name.as_ptr())).to_owned() }
+}
+
+/// A literal, quoted.
+pub fn quote_literal(text: &str) -> String {
+    let c_text = CString::new(text.replace('\0', "")).unwrap_or_default();
+    // SAFETY: returns a copy in the current context.
+    unsafe { text_of(pg_sys::quote_literal_cstr(c_text.as_ptr())).to_owned() }
+}
+
+unsafe fn describe_server(found: *mut pg_sys::ForeignServer) -> Server {
+    // SAFETY: the caller's structure is one the server made.
+    unsafe {
+        let wrapper = pg_sys::GetForeignDataWrapper((*found).fdwid);
+        Server {
+            oid: (*found).serverid,
+            name: text_of((*found).servername).to_owned(),
+            owner: (*found).owner,
+            options: options_of((*found).options),
+            wrapper: text_of((*wrapper).fdwname).to_owned(),
+            wrapper_options: options_of((*wrapper).options),
+        }
+    }
+}
+
+unsafe fn check_usage(server: pg_sys::Oid, name: &str) {
+    // SAFETY: a permission look-up by a valid identifier.
+    let allowed = unsafe { super::compat::may_use_server(server) };
+    if !allowed {
+        let name = CString::new(name).unwrap_or_default();
+        // SAFETY: raises the server's own permission error.
+        unsafe {
+            pg_sys::aclcheck_error(
+                pg_sys::AclResult::ACLCHECK_NO_PRIV,
+                pg_sys::ObjectType::OBJECT_FOREIGN_SERVER,
+                name.as_ptr(),
+            );
+        }
+    }
+}
+
+unsafe fn mapping_role(mapping: pg_sys::Oid) -> pg_sys::Oid {
+    // SAFETY: the mapping was found a moment ago, so its row is in the cache.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::USERMAPPINGOID as i32,
+            pg_sys::Datum::from(mapping),
+        );
+        if tuple.is_null() {
+            return pg_sys::InvalidOid;
+        }
+        let form = pg_sys::heap_tuple_get_struct::<pg_sys::FormData_pg_user_mapping>(tuple);
+        let role = (*form).umuser;
+        pg_sys::ReleaseSysCache(tuple);
+        role
+    }
+}

@@ -167,3 +167,124 @@ fn group(
     };
     Some(Bound::Filter { filter, exact })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::condition::ValueClass;
+    use crate::query::Operator;
+    use crate::testkit::{Imaginary, fields};
+
+    fn amount(operator: Operator, operand: Operand) -> Filter<Operand> {
+        Filter::Compare {
+            field: "amount".into(),
+            operator,
+            value: operand,
+        }
+    }
+
+    fn constant(value: i64) -> Operand {
+        Operand::Constant(Value::Int(value))
+    }
+
+    fn parameter(index: usize) -> Operand {
+        Operand::Parameter {
+            index,
+            class: ValueClass::Number,
+        }
+    }
+
+    fn sent(filter: Filter<Value>) -> Bound {
+        Bound::Filter {
+            filter,
+            exact: true,
+        }
+    }
+
+    fn equals(value: Value) -> Filter<Value> {
+        Filter::Compare {
+            field: "amount".into(),
+            operator: Operator::Equal,
+            value,
+        }
+    }
+
+    #[test]
+    fn groups_fold_around_what_is_decided_here() {
+        let never = || amount(Operator::Equal, constant(2000));
+        let some = || amount(Operator::Equal, constant(1));
+        let late = || amount(Operator::Equal, parameter(0));
+        let nan = Some(Value::Numeric("NaN".into()));
+        let not_null = || Filter::IsNotNull {
+            field: "amount".into(),
+        };
+        for (filter, values, expected) in [
+            (Filter::And(vec![never(), some()]), vec![], Bound::Never),
+            (Filter::Or(vec![never(), never()]), vec![], Bound::Never),
+            (
+                Filter::Or(vec![never(), some()]),
+                vec![],
+                sent(equals(Value::Int(1))),
+            ),
+            (
+                amount(Operator::Less, constant(2000)),
+                vec![],
+                sent(not_null()),
+            ),
+            (late(), vec![None], Bound::Never),
+            (
+                late(),
+                vec![Some(Value::Int(3))],
+                sent(equals(Value::Int(3))),
+            ),
+            (late(), vec![nan.clone()], Bound::Always { exact: false }),
+            (
+                Filter::And(vec![late(), some()]),
+                vec![nan.clone()],
+                Bound::Filter {
+                    filter: equals(Value::Int(1)),
+                    exact: false,
+                },
+            ),
+            (
+                Filter::Or(vec![late(), some()]),
+                vec![nan],
+                Bound::Always { exact: false },
+            ),
+            (
+                Filter::In {
+                    field: "amount".into(),
+                    values: parameter(0),
+                },
+                vec![Some(Value::List(Vec::new()))],
+                Bound::Never,
+            ),
+            (
+                Filter::In {
+                    field: "amount".into(),
+                    values: parameter(0),
+                },
+                vec![Some(Value::List(vec![Value::Int(1); 501]))],
+                Bound::Always { exact: false },
+            ),
+            (
+                late(),
+                vec![Some(Value::Placeholder(1))],
+                Bound::Filter {
+                    filter: equals(Value::Placeholder(1)),
+                    exact: false,
+                },
+            ),
+        ] {
+            let bound = bind(&filter, &values, &fields(), &Imaginary);
+            assert_eq!(bound, expected, "{filter:?} {values:?}");
+        }
+    }
+
+    #[test]
+    fn only_an_exact_filter_lets_a_limit_through() {
+        assert!(Bound::Never.is_exact());
+        assert!(Bound::Always { exact: true }.is_exact());
+        assert!(!Bound::Always { exact: false }.is_exact());
+    }
+}

@@ -15,6 +15,8 @@ mod rules;
 mod schema;
 mod stats;
 mod temporal;
+#[cfg(test)]
+mod testkit;
 mod value;
 
 pub use bind::{Bound, bind};

@@ -469,3 +469,243 @@ fn merged_reasons(decisions: &[Decision]) -> Vec<Refusal> {
     }
     reasons
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testkit::{Imaginary, fields};
+
+    const AMOUNT: usize = 0;
+    const DAY: usize = 1;
+    const AT: usize = 2;
+    const NAME: usize = 3;
+    const VIP: usize = 4;
+    const HIDDEN: usize = 5;
+
+    fn compare(field: usize, operator: Operator, value: Value) -> Condition {
+        let class = match value {
+            Value::Bool(_) => ValueClass::Boolean,
+            Value::Int(_) => ValueClass::Integer,
+            Value::Numeric(_) => ValueClass::Number,
+            Value::Text(_) => ValueClass::Text,
+            Value::Date(_) => ValueClass::Date,
+            Value::Instant(_) => ValueClass::Instant,
+            Value::List(_) | Value::Placeholder(_) => ValueClass::Other,
+        };
+        Condition::Compare {
+            field,
+            operator,
+            operand: Operand::Constant(value),
+            class,
+        }
+    }
+
+    fn number(operator: Operator) -> Condition {
+        compare(AMOUNT, operator, Value::Int(5))
+    }
+
+    fn text(field: usize) -> Condition {
+        compare(field, Operator::Equal, Value::Text("x".into()))
+    }
+
+    fn list(field: usize, class: ValueClass, length: i64) -> Condition {
+        Condition::In {
+            field,
+            operand: Operand::Constant(Value::List((0..length).map(Value::Int).collect())),
+            class,
+        }
+    }
+
+    /// How a decision looks in the tables below: sent and exact, sent and rechecked, or kept with the first reason.
+    #[derive(Debug, PartialEq)]
+    enum Verdict {
+        Exact,
+        Rechecked,
+        Kept(Refusal),
+    }
+
+    fn verdict(condition: &Condition, mode: Pushdown) -> Verdict {
+        let decision = decide(condition, &fields(), mode, &Imaginary);
+        match (decision.pushed, decision.exact) {
+            (Some(_), true) => Verdict::Exact,
+            (Some(_), false) => Verdict::Rechecked,
+            (None, exact) => {
+                assert!(!exact, "what is not sent must be checked here");
+                Verdict::Kept(decision.reasons[0].clone())
+            }
+        }
+    }
+
+    #[test]
+    fn each_rule_in_both_modes() {
+        use Verdict::{Exact, Kept, Rechecked};
+        let vendor = |reason: &str| Kept(Refusal::Vendor(reason.into()));
+        let unfiltered = "the CRM does not filter by this field";
+        for (condition, connector, extended) in [
+            (number(Operator::Equal), Exact, Exact),
+            (number(Operator::Less), Exact, Exact),
+            (number(Operator::NotEqual), Rechecked, Rechecked),
+            (
+                compare(AMOUNT, Operator::Greater, Value::Numeric("1.5".into())),
+                Exact,
+                Exact,
+            ),
+            (
+                compare(AMOUNT, Operator::Less, Value::Numeric("NaN".into())),
+                Kept(Refusal::Value("it has no such number".into())),
+                Kept(Refusal::Value("it has no such number".into())),
+            ),
+            (
+                compare(DAY, Operator::GreaterOrEqual, Value::Date(0)),
+                Exact,
+                Exact,
+            ),
+            (compare(AT, Operator::Less, Value::Instant(0)), Exact, Exact),
+            (list(AMOUNT, ValueClass::Integer, 3), Exact, Exact),
+            (
+                list(AMOUNT, ValueClass::Integer, 501),
+                Kept(Refusal::LongList),
+                Kept(Refusal::LongList),
+            ),
+            (text(NAME), Kept(Refusal::Text), Rechecked),
+            (
+                compare(NAME, Operator::Less, Value::Text("x".into())),
+                Kept(Refusal::Text),
+                vendor("texts are sorted differently"),
+            ),
+            (
+                Condition::Like {
+                    field: NAME,
+                    pattern: Operand::Constant(Value::Text("x%".into())),
+                },
+                Kept(Refusal::Text),
+                Rechecked,
+            ),
+            (
+                compare(VIP, Operator::Equal, Value::Bool(true)),
+                Kept(Refusal::Boolean),
+                Exact,
+            ),
+            (
+                compare(VIP, Operator::Less, Value::Bool(true)),
+                Kept(Refusal::Boolean),
+                Kept(Refusal::Boolean),
+            ),
+            (Condition::IsNull { field: NAME }, Exact, Exact),
+            (Condition::IsNotNull { field: AMOUNT }, Exact, Exact),
+            (
+                Condition::IsNull { field: HIDDEN },
+                vendor(unfiltered),
+                vendor(unfiltered),
+            ),
+            (
+                compare(HIDDEN, Operator::Equal, Value::Int(1)),
+                vendor(unfiltered),
+                vendor(unfiltered),
+            ),
+            (
+                Condition::NotIn { field: AMOUNT },
+                Kept(Refusal::NotIn),
+                Kept(Refusal::NotIn),
+            ),
+            (
+                Condition::Not(Box::new(number(Operator::Equal))),
+                Kept(Refusal::Negation),
+                Kept(Refusal::Negation),
+            ),
+            (
+                Condition::Opaque(Refusal::TwoFields),
+                Kept(Refusal::TwoFields),
+                Kept(Refusal::TwoFields),
+            ),
+        ] {
+            assert_eq!(
+                verdict(&condition, Pushdown::Connector),
+                connector,
+                "{condition:?}"
+            );
+            assert_eq!(
+                verdict(&condition, Pushdown::Extended),
+                extended,
+                "{condition:?}"
+            );
+            assert_eq!(
+                verdict(&condition, Pushdown::Off),
+                Kept(Refusal::PushdownOff)
+            );
+        }
+    }
+
+    #[test]
+    fn an_and_list_sends_what_passes() {
+        let condition = Condition::And(vec![number(Operator::Equal), text(NAME)]);
+        let decision = decide(&condition, &fields(), Pushdown::Connector, &Imaginary);
+        assert!(matches!(decision.pushed, Some(Filter::Compare { .. })));
+        assert!(!decision.exact);
+        assert_eq!(decision.reasons, [Refusal::Text]);
+    }
+
+    #[test]
+    fn an_or_list_goes_only_if_every_arm_does() {
+        let passing = Condition::Or(vec![number(Operator::Equal), number(Operator::Less)]);
+        assert_eq!(verdict(&passing, Pushdown::Connector), Verdict::Exact);
+        let failing = Condition::Or(vec![number(Operator::Equal), text(NAME)]);
+        let decision = decide(&failing, &fields(), Pushdown::Connector, &Imaginary);
+        assert_eq!(decision.pushed, None);
+        assert_eq!(decision.reasons, [Refusal::Text, Refusal::OrArm]);
+    }
+
+    #[test]
+    fn an_arm_may_go_in_its_weaker_form() {
+        let weak = Condition::And(vec![number(Operator::Greater), text(NAME)]);
+        let condition = Condition::Or(vec![number(Operator::Equal), weak]);
+        let decision = decide(&condition, &fields(), Pushdown::Connector, &Imaginary);
+        let Some(Filter::Or(arms)) = decision.pushed else {
+            panic!("not sent")
+        };
+        assert_eq!(arms.len(), 2);
+        assert!(!decision.exact);
+    }
+
+    #[test]
+    fn levels_alternate_as_groups() {
+        let inner = Condition::Or(vec![number(Operator::Less), number(Operator::Greater)]);
+        let condition = Condition::And(vec![number(Operator::NotEqual), inner]);
+        let decision = decide(&condition, &fields(), Pushdown::Connector, &Imaginary);
+        let Some(Filter::And(parts)) = decision.pushed else {
+            panic!("not sent")
+        };
+        assert!(matches!(parts[1], Filter::Or(_)));
+    }
+
+    #[test]
+    fn a_late_value_is_rechecked_unless_it_is_a_whole_number() {
+        let parameter = |class| Condition::Compare {
+            field: AMOUNT,
+            operator: Operator::Less,
+            operand: Operand::Parameter { index: 0, class },
+            class,
+        };
+        let whole = parameter(ValueClass::Integer);
+        assert_eq!(verdict(&whole, Pushdown::Connector), Verdict::Exact);
+        let late = decide(
+            &parameter(ValueClass::Number),
+            &fields(),
+            Pushdown::Connector,
+            &Imaginary,
+        );
+        assert!(late.pushed.is_some() && !late.exact);
+        assert_eq!(late.reasons, [Refusal::LateValue]);
+    }
+
+    #[test]
+    fn a_conversion_keeps_comparisons_here_and_lets_null_tests_go() {
+        let mut fields = fields();
+        fields[AT].conversion = Conversion::DateOnly;
+        let decided =
+            |condition: &Condition| decide(condition, &fields, Pushdown::Extended, &Imaginary);
+        let comparison = decided(&compare(AT, Operator::Less, Value::Date(0)));
+        assert_eq!(comparison.reasons, [Refusal::Conversion]);
+        assert!(decided(&Condition::IsNull { field: AT }).exact);
+    }
+}

@@ -1,0 +1,119 @@
+//! A connector of a CRM that does not exist, for the tests of rules and binding.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    Account, AggregateFunction, Capability, ColumnType, Connector, Conversion, FieldFacts, Filter,
+    Fit, KeyForm, Operator, OptionDef, Pushdown, RemoteQuery, Session, Shape, Value,
+};
+use std::sync::Arc;
+
+/// Numbers exactly, `<>` with more than asked, texts without regard to case, no order of texts; holds numbers
+/// from -1,000 to 1,000 and cannot read `NaN`.
+pub(crate) struct Imaginary;
+
+impl Connector for Imaginary {
+    fn name(&self) -> &'static str {
+        "imaginary"
+    }
+
+    fn query_language(&self) -> &'static str {
+        "Query"
+    }
+
+    fn options(&self) -> &'static [OptionDef] {
+        &[]
+    }
+
+    fn is_vendor_host(&self, _url: &str) -> bool {
+        false
+    }
+
+    fn default_identifier(&self, _object: &str) -> &'static str {
+        "id"
+    }
+
+    fn capability(&self, field: &FieldFacts, shape: Shape, _mode: Pushdown) -> Capability {
+        match (field.column_type, shape) {
+            (ColumnType::Text, Shape::Compare(Operator::Equal) | Shape::In | Shape::Like) => {
+                Capability::Lossy
+            }
+            (ColumnType::Text, Shape::Compare(_)) => Capability::No("texts are sorted differently"),
+            (_, Shape::Compare(Operator::NotEqual)) => Capability::Lossy,
+            _ => Capability::Exact,
+        }
+    }
+
+    fn fit(&self, _field: &FieldFacts, filter: Filter<Value>) -> Fit {
+        if let Filter::Compare {
+            operator, value, ..
+        } = &filter
+        {
+            match (operator, value) {
+                (_, Value::Numeric(text)) if text == "NaN" => {
+                    return Fit::Unpushable("it has no such number");
+                }
+                (Operator::Less, Value::Int(1001..)) => return Fit::NotNull,
+                (_, Value::Int(1001..)) => return Fit::Never,
+                _ => {}
+            }
+        }
+        Fit::Send {
+            filter,
+            exact: true,
+        }
+    }
+
+    fn sorts_alike(&self, _field: &FieldFacts) -> bool {
+        true
+    }
+
+    fn aggregates_alike(&self, _function: AggregateFunction, _field: Option<&FieldFacts>) -> bool {
+        true
+    }
+
+    fn key_form(&self, _text: &str) -> KeyForm {
+        KeyForm::Canonical
+    }
+
+    fn canonical_key(&self, text: &str) -> Option<String> {
+        Some(text.into())
+    }
+
+    fn deparse(&self, _query: &RemoteQuery) -> Result<String> {
+        Err(no_network())
+    }
+
+    fn estimate_calls(&self, _query: &RemoteQuery, _rows: f64) -> f64 {
+        1.0
+    }
+
+    fn open(&self, _account: Account) -> Result<Arc<dyn Session>> {
+        Err(no_network())
+    }
+}
+
+fn no_network() -> Error {
+    Error::new(ErrorKind::NotSupported, "it does not exist")
+}
+
+/// Fields 0 to 5: a number, a day, a point in time, a text, a truth value, and a number that cannot be filtered by.
+pub(crate) fn fields() -> Vec<FieldFacts> {
+    let field = |name: &str, column_type, filterable| FieldFacts {
+        name: name.into(),
+        remote_type: String::new(),
+        column_type,
+        conversion: Conversion::Default,
+        filterable,
+        sortable: true,
+        case_sensitive: false,
+        identifier: false,
+    };
+    vec![
+        field("amount", ColumnType::Numeric, true),
+        field("day", ColumnType::Date, true),
+        field("at", ColumnType::Instant, true),
+        field("name", ColumnType::Text, true),
+        field("vip", ColumnType::Bool, true),
+        field("hidden", ColumnType::Numeric, false),
+    ]
+}

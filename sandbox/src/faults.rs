@@ -208,7 +208,7 @@ impl Fault {
                     401 => "INVALID_SESSION_ID",
                     403 => "REQUEST_LIMIT_EXCEEDED",
                     404 => "NOT_FOUND",
-                    503 | 502 | 504 => "SERVER_UNAVAILABLE",
+                    502..=504 => "SERVER_UNAVAILABLE",
                     429 => "REQUEST_LIMIT_EXCEEDED",
                     500.. => "UNKNOWN_EXCEPTION",
                     _ => "INVALID_OPERATION",

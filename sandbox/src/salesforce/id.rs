@@ -71,7 +71,7 @@ mod tests {
             "001RM000003oLrHYAU",
             "003q000000KvQ1tAAF",
             "006x0000001YtCrAAK",
-            "a1V3E000000EXomUAM",
+            "a1V3E000000EXomUAG",
             "01254000001upcKAAQ",
         ] {
             assert_eq!(checksum(&id[..15]), id[15..], "{id}");

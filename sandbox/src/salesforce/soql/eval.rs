@@ -235,10 +235,10 @@ fn named<'s>(store: &'s Store, (object, row): (usize, u32), name: &str) -> Cow<'
 
 /// A cell as it sorts: picklists by their place in the definition, unlisted values after them.
 pub fn sortable(cell: &Cell, field: &Field) -> Datum {
-    if let (Cell::Text(text), false) = (cell, field.picklist.is_empty()) {
-        if let Some((place, _)) = field.picklist.get(text.as_ref()) {
-            return Datum::Text(format!("\u{0}{place:08}"));
-        }
+    if let Cell::Text(text) = cell
+        && let Some((place, _)) = field.picklist.get(text.as_ref())
+    {
+        return Datum::Text(format!("\u{0}{place:08}"));
     }
     datum(cell, field)
 }

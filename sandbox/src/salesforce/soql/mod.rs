@@ -8,4 +8,6 @@ mod dates;
 pub mod eval;
 mod lexer;
 pub mod parser;
+#[cfg(test)]
+mod tests;
 pub mod value;

@@ -143,12 +143,13 @@ pub fn bind(value: &Value, op: Op, field: &Field) -> Result<Bound, ApiError> {
             ),
         )
     };
-    if let Value::Text(text) = value {
-        if text.like_escape && op != Op::Like {
-            return Err(ApiError::malformed(
-                "Invalid string literal: '\\_' and '\\%' are for LIKE only",
-            ));
-        }
+    if let Value::Text(text) = value
+        && text.like_escape
+        && op != Op::Like
+    {
+        return Err(ApiError::malformed(
+            "Invalid string literal: '\\_' and '\\%' are for LIKE only",
+        ));
     }
     if *value == Value::Null {
         return match op {

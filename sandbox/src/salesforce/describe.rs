@@ -217,10 +217,16 @@ pub fn object(name: &str, key_prefix: Option<&str>, fields: Vec<FieldSpec>) -> V
         "sobjectDescribeOption": "FULL",
         "supportedScopes": [{"label": format!("All {label}s"), "name": "everything"}],
         "triggerable": true, "undeletable": true, "updateable": true,
-        "urls": {
-            "rowTemplate": format!("{root}/{{ID}}"), "describe": format!("{root}/describe"),
-            "sobject": root,
-        },
+        "urls": urls(name),
+    })
+}
+
+/// Where an object is found.
+pub fn urls(name: &str) -> Value {
+    let root = format!("/services/data/vXX.0/sobjects/{name}");
+    json!({
+        "rowTemplate": format!("{root}/{{ID}}"), "describe": format!("{root}/describe"),
+        "sobject": root,
     })
 }
 

@@ -115,9 +115,8 @@ pub fn build(contacts: Contacts) -> Result<Store, String> {
         "Custom__c.json",
         include_str!("../../data/salesforce/describe/Custom__c.json"),
     )?;
-    if custom["keyPrefix"].is_null() {
-        custom["keyPrefix"] = "a00".into();
-    }
+    // The recording was emptied of its addresses.
+    custom["urls"] = describe::urls("Custom__c");
     let prefix = custom["keyPrefix"].as_str().unwrap_or("a00").to_owned();
     add(custom, custom_records(&prefix), &mut entries);
     add(lead_describe(), lead_records(&leads), &mut entries);

@@ -1,0 +1,6 @@
+//! The sandbox as a client meets it, over HTTPS; one program, so that it is linked once.
+
+mod common;
+mod faults;
+mod paging;
+mod sign_in;

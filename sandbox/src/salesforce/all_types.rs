@@ -185,7 +185,7 @@ pub fn records(hostile: &[String]) -> Vec<Record> {
             let mut record = base("a01", number);
             record.insert("Name", Cell::text(format!("AT-{number:04}")));
             record.insert("AutoNumber__c", Cell::text(format!("A-{number}")));
-            record.insert("IsDeleted", Cell::Bool(number == 57 || number == 58));
+            record.insert("IsDeleted", Cell::Bool(number == 47 || number == 48));
             record.insert("Check__c", Cell::Bool(number.is_multiple_of(2)));
             if number < ROWS {
                 let text = match number.checked_sub(ROWS - NAMED.len() as u64) {

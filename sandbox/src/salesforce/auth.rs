@@ -290,7 +290,11 @@ impl Doorman {
             return Err(INVALID);
         }
         let now = Utc::now().timestamp();
-        let expires = claims["exp"].as_i64().ok_or(INVALID)?;
+        // simple-salesforce sends the seconds as a string.
+        let expires = claims["exp"]
+            .as_i64()
+            .or_else(|| text("exp").parse().ok())
+            .ok_or(INVALID)?;
         if expires < now - JWT_SKEW || expires > now + JWT_LIFE + JWT_SKEW {
             return Err(INVALID);
         }

@@ -1,0 +1,69 @@
+-- Order, limit, aggregates, identifiers (S-4, S-6, S-7), and statements around a scan.
+\set VERBOSITY default
+\set SHOW_CONTEXT never
+\getenv inputs PG_ABS_SRCDIR
+\set salesforce :inputs '/common/salesforce.sql'
+\i :salesforce
+CREATE SCHEMA sf;
+IMPORT FOREIGN SCHEMA standard LIMIT TO (account, contact, opportunity) FROM SERVER sf INTO sf;
+CREATE TABLE account AS SELECT * FROM sf.account;
+-- Order.
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id, annualrevenue FROM sf.account ORDER BY annualrevenue DESC NULLS LAST, lastmodifieddate;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id, name FROM sf.account ORDER BY name;
+SELECT name, annualrevenue FROM sf.account ORDER BY annualrevenue DESC NULLS LAST, name LIMIT 5;
+-- Limit.
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM sf.account LIMIT 10;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM sf.account WHERE annualrevenue > 1e6 ORDER BY annualrevenue LIMIT 3 OFFSET 2;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM sf.account WHERE name > 'M' LIMIT 10;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM sf.account ORDER BY annualrevenue FETCH FIRST 3 ROWS WITH TIES;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT DISTINCT industry FROM sf.account LIMIT 3;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT a.id FROM sf.account a JOIN sf.contact c ON c.accountid = a.id LIMIT 3;
+-- Aggregates.
+EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM sf.account WHERE annualrevenue > 1e6;
+SELECT count(*) FROM sf.account WHERE annualrevenue > 1e6;
+SELECT count(*) FROM account WHERE annualrevenue > 1e6;
+SELECT count(*) FROM sf.account WHERE annualrevenue > 'infinity';
+EXPLAIN (VERBOSE, COSTS OFF) SELECT min(annualrevenue), max(lastmodifieddate) FROM sf.account;
+SELECT (SELECT (min(annualrevenue), max(lastmodifieddate))::text FROM sf.account) = (SELECT (min(annualrevenue), max(lastmodifieddate))::text FROM account) AS same;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FROM sf.account WHERE name > 'M';
+EXPLAIN (VERBOSE, COSTS OFF) SELECT sum(annualrevenue) FROM sf.account;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT count(*) FILTER (WHERE annualrevenue > 1) FROM sf.account;
+-- Records by identifier.
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id, name FROM sf.account WHERE id = '001000000000001AAA' AND annualrevenue > 1e6;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id, name FROM sf.account WHERE id = ANY (ARRAY(SELECT id FROM account));
+SELECT count(*) = (SELECT count(*) FROM account) AS all_of_them FROM sf.account WHERE id = ANY (ARRAY(SELECT id FROM account));
+SELECT count(*) FROM sf.account WHERE id IN (SELECT id FROM account ORDER BY id LIMIT 3);
+SELECT count(*) FROM sf.account WHERE id = ANY (ARRAY(SELECT id FROM account UNION ALL SELECT id FROM account) || ARRAY[NULL, 'nonsense', '001000000000000AAA']);
+SELECT count(*) FROM sf.account WHERE id = (SELECT left(id, 15) FROM account ORDER BY id LIMIT 1);
+SELECT crm.id18(left(id, 15)) = id AS converted FROM account ORDER BY id LIMIT 1;
+SELECT crm.id18('nonsense'), crm.id18('');
+SELECT count(*) FROM crm.fetch(NULL::sf.account, ARRAY(SELECT left(id, 15) FROM account ORDER BY id LIMIT 5) || ARRAY(SELECT id FROM account ORDER BY id LIMIT 5));
+SELECT * FROM crm.fetch(NULL::account, ARRAY['x']);
+-- A generic plan, a cursor, a nested loop, a subtransaction.
+PREPARE richer(numeric) AS SELECT count(name) FROM sf.account WHERE annualrevenue > $1;
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (VERBOSE, COSTS OFF) EXECUTE richer(1e6);
+EXECUTE richer(1e6);
+EXECUTE richer(5e6);
+EXECUTE richer(NULL);
+RESET plan_cache_mode;
+BEGIN;
+DECLARE c SCROLL CURSOR FOR SELECT name FROM sf.account WHERE annualrevenue IS NOT NULL ORDER BY annualrevenue, lastmodifieddate;
+FETCH 2 FROM c;
+FETCH BACKWARD 1 FROM c;
+CLOSE c;
+COMMIT;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+SET enable_material = off;
+SELECT count(*) FROM (VALUES (1), (2), (3)) v(n) CROSS JOIN sf.account a WHERE a.annualrevenue > 9e6;
+RESET ALL;
+SELECT count(*), count(DISTINCT a.tableoid) FROM sf.account a WHERE a IS NOT NULL OR true;
+SELECT (a).name FROM sf.account a WHERE id = (SELECT min(id) FROM account);
+-- ANALYZE gives the planner the CRM's own count.
+ANALYZE sf.opportunity;
+SELECT reltuples FROM pg_class WHERE oid = 'sf.opportunity'::regclass;
+-- Writing is refused.
+SELECT relname, pg_relation_is_updatable(oid, false) FROM pg_class WHERE oid = 'sf.account'::regclass;
+INSERT INTO sf.account (name) VALUES ('x');
+DROP EXTENSION crm_fdw CASCADE;

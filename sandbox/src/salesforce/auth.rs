@@ -323,9 +323,8 @@ impl Doorman {
         let (organisation, user) = (organisation_id(), user_id(session.user));
         if let Some(rest) = request.path.strip_prefix("/id/") {
             let mut parts = rest.split('/');
-            let same = |part: Option<&str>, id: &str| {
-                part.is_some_and(|p| p.len() >= 15 && id.starts_with(&p[..15]))
-            };
+            let same =
+                |part: Option<&str>, id: &str| part.and_then(|p| p.get(..15)) == id.get(..15);
             if !same(parts.next(), &organisation) {
                 return refused(403, "Bad_Id");
             }

@@ -12,6 +12,7 @@ mod metadata;
 mod organisation;
 mod query;
 mod retrieve;
+mod small_objects;
 mod soql;
 pub mod store;
 mod wide;
@@ -83,6 +84,9 @@ impl Salesforce {
             return ApiError::not_found().into();
         };
         if request.host == Host::Login {
+            return ApiError::not_found().into();
+        }
+        if !rest.is_empty() && !rest.starts_with('/') {
             return ApiError::not_found().into();
         }
         if rest.is_empty() {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::describe::{self, FieldSpec};
 use super::id;
+use super::small_objects as small;
 use super::store::{Cell, SObject, Store};
 use super::{all_types, wide};
 use crate::generate::{Contacts, address, instant, mix};
@@ -19,7 +20,8 @@ pub const USERS: &[(&str, &str, &str)] = &[
 ];
 /// The organisation's name.
 pub const ORGANISATION: &str = "CRM Sandbox Test Org";
-const HOUSEHOLD: &str = "01254000001upcKAAQ";
+/// The record type of household accounts, as recorded.
+pub const HOUSEHOLD: &str = "01254000001upcKAAQ";
 
 /// A record under construction: field name to value.
 pub type Record = HashMap<&'static str, Cell>;
@@ -119,14 +121,22 @@ pub fn build(contacts: Contacts) -> Result<Store, String> {
     custom["urls"] = describe::urls("Custom__c");
     let prefix = custom["keyPrefix"].as_str().unwrap_or("a00").to_owned();
     add(custom, custom_records(&prefix), &mut entries);
-    add(lead_describe(), lead_records(&leads), &mut entries);
-    add(user_describe(), user_records(), &mut entries);
     add(
-        organisation_describe(),
-        organisation_records(),
+        small::lead_describe(),
+        small::lead_records(&leads),
         &mut entries,
     );
-    add(record_type_describe(), record_type_records(), &mut entries);
+    add(small::user_describe(), small::user_records(), &mut entries);
+    add(
+        small::organisation_describe(),
+        small::organisation_records(),
+        &mut entries,
+    );
+    add(
+        small::record_type_describe(),
+        small::record_type_records(),
+        &mut entries,
+    );
     add(
         all_types::describe(),
         all_types::records(&hostile),
@@ -166,7 +176,8 @@ pub fn build(contacts: Contacts) -> Result<Store, String> {
     Ok(Store::new(built))
 }
 
-type Row = HashMap<String, String>;
+/// A row of an embedded file: column to text.
+pub type Row = HashMap<String, String>;
 
 fn table(name: &str, bytes: &[u8]) -> Result<Vec<Row>, String> {
     csv::Reader::from_reader(bytes)
@@ -267,7 +278,8 @@ pub fn base(prefix: &str, number: u64) -> Record {
     ])
 }
 
-fn copy(record: &mut Record, row: &Row, texts: &[&'static str], numbers: &[&'static str]) {
+/// Takes texts and numbers of the same names from a row.
+pub fn copy(record: &mut Record, row: &Row, texts: &[&'static str], numbers: &[&'static str]) {
     let value = |name: &str| row.get(name).map_or("", String::as_str);
     for name in texts {
         record.insert(name, Cell::text(value(name)));
@@ -278,7 +290,7 @@ fn copy(record: &mut Record, row: &Row, texts: &[&'static str], numbers: &[&'sta
 }
 
 /// A compound address made of the components in a row, or null when all are empty.
-fn compound(row: &Row, prefix: &str) -> Cell {
+pub fn compound(row: &Row, prefix: &str) -> Cell {
     let part = |name: &str| {
         row.get(&format!("{prefix}{name}"))
             .map_or("", String::as_str)
@@ -457,162 +469,4 @@ fn custom_records(prefix: &str) -> Vec<Record> {
             ])
         })
         .collect()
-}
-
-fn lead_describe() -> Value {
-    let (mut fields, audit) = describe::standard_fields(121);
-    let text = |name: &str, length: u64| FieldSpec::new(name, "string").length(length);
-    fields.extend([
-        text("LastName", 80).set("nillable", false),
-        text("FirstName", 40),
-        text("Company", 255).set("nillable", false),
-        text("Title", 128),
-        FieldSpec::new("Email", "email"),
-        FieldSpec::new("MobilePhone", "phone"),
-        FieldSpec::new("Industry", "picklist"),
-        FieldSpec::new("NumberOfEmployees", "int"),
-        FieldSpec::new("Street", "textarea")
-            .length(255)
-            .set("compoundFieldName", "Address"),
-        text("City", 40).set("compoundFieldName", "Address"),
-        text("State", 80).set("compoundFieldName", "Address"),
-        text("PostalCode", 20).set("compoundFieldName", "Address"),
-        text("Country", 80).set("compoundFieldName", "Address"),
-        FieldSpec::new("Address", "address"),
-        FieldSpec::new("Status", "picklist")
-            .set("nillable", false)
-            .values(&[
-                ("Open - Not Contacted", "Open - Not Contacted"),
-                ("Working - Contacted", "Working - Contacted"),
-                ("Closed - Converted", "Closed - Converted"),
-                ("Closed - Not Converted", "Closed - Not Converted"),
-            ]),
-        FieldSpec::new("LeadSource", "picklist"),
-        FieldSpec::new("IsConverted", "boolean"),
-        describe::owner(),
-    ]);
-    fields.extend(audit);
-    describe::object("Lead", Some("00Q"), fields)
-}
-
-fn lead_records(rows: &[Row]) -> Vec<Record> {
-    let record = |(row, number): (&Row, u64)| {
-        let mut record = base("00Q", number);
-        copy(
-            &mut record,
-            row,
-            &[
-                "FirstName",
-                "LastName",
-                "Company",
-                "Title",
-                "Email",
-                "MobilePhone",
-                "Industry",
-                "Street",
-                "City",
-                "State",
-                "PostalCode",
-                "Country",
-                "Status",
-                "LeadSource",
-            ],
-            &["NumberOfEmployees"],
-        );
-        let name = format!("{} {}", row["FirstName"], row["LastName"]);
-        record.insert("Name", Cell::text(name.trim()));
-        record.insert("Address", compound(row, ""));
-        record.insert("IsDeleted", Cell::Bool(number == 14));
-        record
-    };
-    rows.iter().zip(1..).map(record).collect()
-}
-
-fn user_describe() -> Value {
-    let (fields, audit) = describe::standard_fields(121);
-    let mut fields: Vec<FieldSpec> = fields
-        .into_iter()
-        .filter(|field| field.name() != "IsDeleted")
-        .collect();
-    let text = |name: &str, length: u64| FieldSpec::new(name, "string").length(length);
-    fields.extend([
-        text("Username", 80)
-            .set("nillable", false)
-            .set("idLookup", true),
-        text("LastName", 80).set("nillable", false),
-        text("FirstName", 40),
-        FieldSpec::new("Email", "email").set("nillable", false),
-        FieldSpec::new("IsActive", "boolean"),
-        FieldSpec::new("TimeZoneSidKey", "picklist").set("nillable", false),
-    ]);
-    fields.extend(audit);
-    describe::object("User", Some("005"), fields)
-}
-
-fn user_records() -> Vec<Record> {
-    USERS
-        .iter()
-        .zip(1..)
-        .map(|((username, first, last), number)| {
-            let mut record = base("005", number);
-            record.extend([
-                ("Name", Cell::text(format!("{first} {last}"))),
-                ("Username", Cell::text(username)),
-                ("FirstName", Cell::text(first)),
-                ("LastName", Cell::text(last)),
-                ("Email", Cell::text(username)),
-                ("IsActive", Cell::Bool(true)),
-                ("TimeZoneSidKey", Cell::text("GMT")),
-            ]);
-            record
-        })
-        .collect()
-}
-
-fn organisation_describe() -> Value {
-    let (mut fields, audit) = describe::standard_fields(80);
-    fields.extend([
-        FieldSpec::new("Country", "string").length(80),
-        FieldSpec::new("OrganizationType", "picklist"),
-        FieldSpec::new("InstanceName", "string").length(5),
-        FieldSpec::new("IsSandbox", "boolean"),
-        FieldSpec::new("TimeZoneSidKey", "picklist"),
-    ]);
-    fields.extend(audit);
-    describe::object("Organization", Some("00D"), fields)
-}
-
-fn organisation_records() -> Vec<Record> {
-    let mut record = base("00D", 1);
-    record.extend([
-        ("Name", Cell::text(ORGANISATION)),
-        ("Country", Cell::text("US")),
-        ("OrganizationType", Cell::text("Developer Edition")),
-        ("InstanceName", Cell::text("TEST1")),
-        ("TimeZoneSidKey", Cell::text("GMT")),
-    ]);
-    vec![record]
-}
-
-fn record_type_describe() -> Value {
-    let (mut fields, audit) = describe::standard_fields(80);
-    fields.extend([
-        FieldSpec::new("DeveloperName", "string").length(80),
-        FieldSpec::new("SobjectType", "picklist"),
-        FieldSpec::new("IsActive", "boolean"),
-    ]);
-    fields.extend(audit);
-    describe::object("RecordType", Some("012"), fields)
-}
-
-fn record_type_records() -> Vec<Record> {
-    let mut record = base("012", 1);
-    record.extend([
-        ("Id", Cell::text(HOUSEHOLD)),
-        ("Name", Cell::text("Household")),
-        ("DeveloperName", Cell::text("Household")),
-        ("SobjectType", Cell::text("Account")),
-        ("IsActive", Cell::Bool(true)),
-    ]);
-    vec![record]
 }

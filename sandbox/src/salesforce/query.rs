@@ -11,9 +11,10 @@ use serde_json::json;
 use super::auth::Session;
 use super::errors::{ApiError, JSON, Reply};
 use super::id;
-use super::soql::bind::{self, Node, Output, Plan};
+use super::soql::bind;
 use super::soql::eval::{self, Found};
 use super::soql::parser;
+use super::soql::plan::{Node, Output, Plan};
 use super::store::Store;
 use crate::request::Request;
 

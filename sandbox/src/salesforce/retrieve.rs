@@ -5,8 +5,8 @@ use serde::Deserialize;
 
 use super::errors::{ApiError, Reply};
 use super::id;
-use super::soql::bind::Node;
 use super::soql::eval;
+use super::soql::plan::Node;
 use super::store::{Cell, SObject, Store};
 use crate::request::Request;
 

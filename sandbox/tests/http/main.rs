@@ -3,4 +3,5 @@
 mod common;
 mod faults;
 mod paging;
+mod process;
 mod sign_in;

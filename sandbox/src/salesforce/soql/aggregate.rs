@@ -8,8 +8,8 @@ use std::io::Write as _;
 use bigdecimal::{BigDecimal, ToPrimitive};
 
 use super::ast::Function;
-use super::bind::{Aggregate, GroupFilter, GroupItem, Output, Plan, SortBy};
 use super::eval::{cell, compare, folds, key_order, sortable, window, write_cell};
+use super::plan::{Aggregate, GroupFilter, GroupItem, Output, Plan, SortBy};
 use super::value::{Datum, Number, datum, sort_order};
 use crate::salesforce::errors::ApiError;
 use crate::salesforce::store::{Cell, Store};

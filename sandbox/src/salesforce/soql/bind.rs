@@ -1,174 +1,22 @@
-//! Looks up the names of a parsed statement and checks every use of a field against its description:
-//! unknown and duplicate fields, filters and sorts a field does not allow, literals of another type.
+//! Looks up the names of a parsed statement: objects, fields, parents, groups and order keys.
+//! Unknown and duplicate names, sorts and groups a field does not allow are refused here.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::ast::{Call, Expr, Function, Glyph, Item, Op, Operand, Path, Query, Right, Value};
+use super::ast::{Call, Expr, Function, Item, Op, Operand, Path, Query, Right, Value};
+use super::plan::{
+    Aggregate, End, FieldPath, GroupFilter, GroupItem, Hop, Node, Output, ParentColumn, Plan,
+    SortBy, SortKey,
+};
 use super::value::{self, Bound};
 use crate::salesforce::errors::ApiError;
-use crate::salesforce::store::{Field, Kind, SObject, Store};
+use crate::salesforce::store::{Kind, SObject, Store};
 
 /// Deepest chain of parents (section 4.6).
 const MAX_PARENTS: usize = 5;
 /// Most rows OFFSET may skip (trap 26).
 const MAX_OFFSET: u64 = 2_000;
-
-/// A statement that can be run.
-pub struct Plan {
-    /// Place of the object in the store.
-    pub object: usize,
-    pub output: Output,
-    pub filter: Option<Filter>,
-    pub order: Vec<SortKey>,
-    pub limit: Option<u64>,
-    pub offset: u64,
-    /// Two or more long texts are selected: pages shrink to 200 (section 4.6).
-    pub long_texts: bool,
-}
-
-/// What a statement returns.
-pub enum Output {
-    /// Records; the columns are a tree because parents nest.
-    Records(Vec<Node>),
-    /// `COUNT()`: the answer is `totalSize`.
-    Count,
-    /// Rows of AggregateResult.
-    Groups {
-        items: Vec<GroupItem>,
-        group_by: Vec<FieldPath>,
-        having: Option<GroupFilter>,
-    },
-}
-
-/// A column of a record, or a parent record with its own columns.
-#[derive(Debug, Clone)]
-pub enum Node {
-    Field(usize),
-    Parent {
-        /// Relationship name as described.
-        name: String,
-        hop: Hop,
-        columns: Vec<ParentColumn>,
-    },
-}
-
-/// A column below a parent; polymorphic parents know theirs by name only.
-#[derive(Debug, Clone)]
-pub enum ParentColumn {
-    Known(Node),
-    Named(String),
-}
-
-/// From a record to its parent.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hop {
-    /// The lookup field in the child.
-    pub lookup: usize,
-    /// The parent object, or `None` when the id decides.
-    pub target: Option<usize>,
-}
-
-/// A field at the end of a chain of parents.
-#[derive(Debug, Clone)]
-pub struct FieldPath {
-    pub hops: Vec<Hop>,
-    pub end: End,
-    /// The description values are read by.
-    pub field: Arc<Field>,
-    /// The path in the case of the descriptions.
-    pub name: String,
-}
-
-/// How the last step is found.
-#[derive(Debug, Clone, PartialEq)]
-pub enum End {
-    Place(usize),
-    /// In a parent known only by its id: `Id`, `Name` or `Type`.
-    Named(String),
-}
-
-/// A condition over records.
-pub enum Filter {
-    And(Vec<Filter>),
-    Or(Vec<Filter>),
-    Not(Box<Filter>),
-    Compare {
-        path: FieldPath,
-        op: Op,
-        value: Bound,
-    },
-    Like {
-        path: FieldPath,
-        pattern: Vec<Glyph>,
-    },
-    In {
-        path: FieldPath,
-        negated: bool,
-        values: Vec<Bound>,
-    },
-    Includes {
-        path: FieldPath,
-        negated: bool,
-        sets: Vec<Vec<String>>,
-    },
-    SemiJoin {
-        path: FieldPath,
-        negated: bool,
-        plan: Box<Plan>,
-        column: FieldPath,
-    },
-}
-
-/// A key of the order.
-pub struct SortKey {
-    pub by: SortBy,
-    pub descending: bool,
-    pub nulls_last: bool,
-}
-
-/// What a key sorts by.
-pub enum SortBy {
-    Field(FieldPath),
-    Aggregate(Aggregate),
-}
-
-/// A column of a grouped result.
-pub enum GroupItem {
-    /// One of the grouping fields, by its place in GROUP BY.
-    Key {
-        place: usize,
-        name: String,
-    },
-    Aggregate {
-        aggregate: Aggregate,
-        name: String,
-    },
-}
-
-/// An aggregate over a field; `COUNT()` has none.
-#[derive(Clone)]
-pub struct Aggregate {
-    pub function: Function,
-    pub path: Option<FieldPath>,
-}
-
-/// A condition over groups.
-pub enum GroupFilter {
-    And(Vec<GroupFilter>),
-    Or(Vec<GroupFilter>),
-    Not(Box<GroupFilter>),
-    Compare {
-        aggregate: Aggregate,
-        op: Op,
-        value: Bound,
-    },
-    Key {
-        place: usize,
-        op: Op,
-        value: Bound,
-    },
-}
 
 /// Binds a statement.
 ///
@@ -179,7 +27,8 @@ pub fn bind(query: &Query, store: &Store) -> Result<Plan, ApiError> {
     bind_at(query, store, 0)
 }
 
-fn bind_at(query: &Query, store: &Store, depth: usize) -> Result<Plan, ApiError> {
+/// Binds a statement that stands `depth` semi-joins deep.
+pub fn bind_at(query: &Query, store: &Store, depth: usize) -> Result<Plan, ApiError> {
     let object = store.place(&query.from.text).ok_or_else(|| {
         ApiError::bad(
             "INVALID_TYPE",
@@ -242,10 +91,12 @@ fn bind_at(query: &Query, store: &Store, depth: usize) -> Result<Plan, ApiError>
     })
 }
 
-struct Binder<'a> {
-    store: &'a Store,
-    object: usize,
-    alias: Option<&'a str>,
+/// A statement's object and the names its paths may start with.
+pub struct Binder<'a> {
+    pub store: &'a Store,
+    /// Place of the object in the store.
+    pub object: usize,
+    pub alias: Option<&'a str>,
 }
 
 fn unknown_field(name: &str, object: &SObject) -> ApiError {
@@ -276,7 +127,11 @@ impl Binder<'_> {
         }
     }
 
-    fn path(&self, path: &Path) -> Result<FieldPath, ApiError> {
+    /// Looks up a field path.
+    ///
+    /// # Errors
+    /// `INVALID_FIELD` for an unknown step.
+    pub fn path(&self, path: &Path) -> Result<FieldPath, ApiError> {
         let parts = self.parts(path);
         let mut place = self.object;
         let mut hops = Vec::new();
@@ -576,172 +431,6 @@ impl Binder<'_> {
             }
         }
     }
-
-    fn filter(
-        &self,
-        expr: &Expr,
-        depth: usize,
-        under_or: bool,
-        joins: &mut usize,
-    ) -> Result<Filter, ApiError> {
-        match expr {
-            Expr::And(arms) => arms
-                .iter()
-                .map(|arm| self.filter(arm, depth, under_or, joins))
-                .collect::<Result<_, _>>()
-                .map(Filter::And),
-            Expr::Or(arms) => arms
-                .iter()
-                .map(|arm| self.filter(arm, depth, true, joins))
-                .collect::<Result<_, _>>()
-                .map(Filter::Or),
-            Expr::Not(inner) => self
-                .filter(inner, depth, under_or, joins)
-                .map(|inner| Filter::Not(Box::new(inner))),
-            Expr::Test { left, op, right } => {
-                let Operand::Field(path) = left else {
-                    return Err(ApiError::malformed(
-                        "aggregate functions are not allowed in WHERE",
-                    ));
-                };
-                let path = self.path(path)?;
-                check_operator(&path.field, &path.name, *op)?;
-                match right {
-                    Right::One(literal) => compare(path, *op, &literal.value),
-                    Right::List(list) if matches!(op, Op::Includes | Op::Excludes) => {
-                        includes(path, *op, list.iter().map(|l| &l.value))
-                    }
-                    Right::List(list) => {
-                        let values = list
-                            .iter()
-                            .map(|literal| value::bind(&literal.value, *op, &path.field))
-                            .collect::<Result<_, _>>()?;
-                        Ok(Filter::In {
-                            path,
-                            negated: *op == Op::NotIn,
-                            values,
-                        })
-                    }
-                    Right::Query(inner) => {
-                        *joins += 1;
-                        self.semi_join(path, *op, inner, (depth, under_or, *joins))
-                    }
-                }
-            }
-        }
-    }
-
-    fn semi_join(
-        &self,
-        path: FieldPath,
-        op: Op,
-        inner: &Query,
-        (depth, under_or, joins): (usize, bool, usize),
-    ) -> Result<Filter, ApiError> {
-        if joins > 2 {
-            return Err(ApiError::bad(
-                "EXCEEDED_MAX_SEMIJOIN_SUBSELECTS",
-                "maximum 2 semi-join sub-selects are allowed",
-            ));
-        }
-        if depth > 0 || under_or {
-            return Err(ApiError::malformed(
-                "Semi join sub-selects are not allowed in nested sub-selects or with OR",
-            ));
-        }
-        if path.field.kind != Kind::Id {
-            return Err(ApiError::malformed(format!(
-                "semi join sub-selects need an ID field, not '{}'",
-                path.name
-            )));
-        }
-        let plan = bind_at(inner, self.store, depth + 1)?;
-        if plan.object == self.object {
-            return Err(ApiError::malformed(
-                "The inner and outer selects should not be on the same object type",
-            ));
-        }
-        let binder = Binder {
-            store: self.store,
-            object: plan.object,
-            alias: inner.alias.as_deref(),
-        };
-        let column = match (inner.select.as_slice(), &plan.output) {
-            ([Item::Field { path, .. }], Output::Records(_)) => binder.path(path)?,
-            _ => {
-                return Err(ApiError::malformed(
-                    "semi join sub-selects return exactly one field",
-                ));
-            }
-        };
-        if column.field.kind != Kind::Id || inner.limit.is_some() || !inner.order_by.is_empty() {
-            return Err(ApiError::malformed(
-                "semi join sub-selects return an ID field, without ORDER BY and LIMIT",
-            ));
-        }
-        Ok(Filter::SemiJoin {
-            path,
-            negated: op == Op::NotIn,
-            plan: Box::new(plan),
-            column,
-        })
-    }
-}
-
-fn compare(path: FieldPath, op: Op, literal: &Value) -> Result<Filter, ApiError> {
-    let value = value::bind(literal, op, &path.field)?;
-    Ok(match (op, literal) {
-        (Op::Like, Value::Text(text)) => Filter::Like {
-            path,
-            pattern: text.pattern.clone(),
-        },
-        _ => Filter::Compare { path, op, value },
-    })
-}
-
-fn includes<'v>(
-    path: FieldPath,
-    op: Op,
-    literals: impl Iterator<Item = &'v Value>,
-) -> Result<Filter, ApiError> {
-    let sets = literals
-        .map(|literal| match value::bind(literal, op, &path.field)? {
-            Bound::Text(text) => Ok(text.split(';').map(str::to_owned).collect()),
-            _ => Err(ApiError::malformed("INCLUDES takes strings")),
-        })
-        .collect::<Result<_, _>>()?;
-    Ok(Filter::Includes {
-        path,
-        negated: op == Op::Excludes,
-        sets,
-    })
-}
-
-fn check_operator(field: &Field, name: &str, op: Op) -> Result<(), ApiError> {
-    if !field.filterable {
-        return Err(ApiError::bad(
-            "INVALID_FIELD",
-            format!("field '{name}' can not be filtered in a query call"),
-        ));
-    }
-    let fits = match op {
-        Op::Eq | Op::Ne | Op::In | Op::NotIn => field.kind != Kind::Opaque,
-        Op::Lt | Op::Le | Op::Gt | Op::Ge => {
-            !matches!(field.kind, Kind::Bool | Kind::MultiPicklist | Kind::Opaque)
-        }
-        Op::Like => field.kind == Kind::Text,
-        Op::Includes | Op::Excludes => field.kind == Kind::MultiPicklist,
-    };
-    if fits {
-        return Ok(());
-    }
-    Err(ApiError::bad(
-        "INVALID_QUERY_FILTER_OPERATOR",
-        format!(
-            "invalid operator on field '{name}' of type {}",
-            field.remote_type
-        ),
-    ))
 }
 
 /// Adds a column at its place in the tree of parents.

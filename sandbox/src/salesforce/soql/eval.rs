@@ -8,7 +8,7 @@ use std::io::Write as _;
 
 use super::aggregate;
 use super::ast::Op;
-use super::bind::{End, FieldPath, Filter, Hop, Node, Output, ParentColumn, Plan, SortBy, SortKey};
+use super::plan::{End, FieldPath, Filter, Hop, Node, Output, ParentColumn, Plan, SortBy, SortKey};
 use super::value::{Bound, Datum, datum, like, order, sort_order};
 use crate::salesforce::errors::ApiError;
 use crate::salesforce::store::{Cell, Field, Kind, Store};

@@ -4,10 +4,12 @@
 mod aggregate;
 pub mod ast;
 pub mod bind;
+mod condition;
 mod dates;
 pub mod eval;
 mod lexer;
 pub mod parser;
+pub mod plan;
 #[cfg(test)]
 mod tests;
 pub mod value;

@@ -1,0 +1,119 @@
+//! The sandbox's own interface: faults, counters, limits. Described in `sandbox/README.md`.
+
+use std::time::Duration;
+
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+
+/// A client of one sandbox's admin interface.
+#[derive(Clone)]
+pub struct Admin {
+    client: Client,
+    url: String,
+}
+
+impl Admin {
+    /// For the sandbox at `url` whose authority is `ca_pem`.
+    ///
+    /// # Panics
+    /// When the certificate cannot be read.
+    pub fn new(url: &str, ca_pem: &str) -> Self {
+        // Fails when another test of this process was first, which is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let authority = reqwest::Certificate::from_pem(ca_pem.as_bytes()).expect("a certificate");
+        let client = Client::builder()
+            .tls_certs_only([authority])
+            .timeout(Duration::from_secs(120))
+            .build()
+            .expect("an HTTP client");
+        Self {
+            client,
+            url: url.to_owned(),
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Option<Value> {
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let reply = request.send().await.expect("the sandbox answers");
+        let status = reply.status();
+        let text = reply.text().await.expect("a whole answer");
+        assert!(status.is_success(), "{path}: {status} {text}");
+        (!text.is_empty()).then(|| serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    }
+
+    /// Adds a fault, as `{"path": …, "kind": …, "times": …}`.
+    pub async fn fault(&self, fault: Value) {
+        self.ask(Method::POST, "/faults", Some(fault)).await;
+    }
+
+    /// Removes all faults; what hangs goes on hanging.
+    pub async fn clear_faults(&self) {
+        self.ask(Method::DELETE, "/faults", None).await;
+    }
+
+    /// Faults, counters and failed sign-ins begin anew, and what hangs is let go.
+    pub async fn reset(&self) {
+        self.ask(Method::POST, "/reset", None).await;
+    }
+
+    /// Counters begin anew.
+    pub async fn clear_counters(&self) {
+        self.ask(Method::DELETE, "/requests", None).await;
+    }
+
+    /// Every token issued so far ends.
+    pub async fn expire_tokens(&self) {
+        self.ask(Method::POST, "/expire_tokens", None).await;
+    }
+
+    /// Sets the account's allotment.
+    pub async fn limits(&self, used: u64, max: u64) {
+        self.ask(
+            Method::POST,
+            "/limits",
+            Some(json!({"used": used, "max": max})),
+        )
+        .await;
+    }
+
+    /// Makes the pages of a query ready, so that the sandbox is not what is measured; gives how many.
+    pub async fn prerender(&self, query: &str) -> u64 {
+        let reply = self
+            .ask(Method::POST, "/prerender", Some(json!({"soql": query})))
+            .await;
+        reply.and_then(|r| r["pages"].as_u64()).unwrap_or(0)
+    }
+
+    /// Counters, the latest requests and the sign-ins.
+    pub async fn requests(&self) -> Value {
+        let reply = self.ask(Method::GET, "/requests", None).await;
+        reply.expect("a report")
+    }
+
+    /// Requests of one kind: `query`, `query_more`, `login`, `describe`, ….
+    pub async fn calls(&self, kind: &str) -> u64 {
+        self.requests().await["calls"][kind].as_u64().unwrap_or(0)
+    }
+
+    /// Requests for records.
+    pub async fn data_calls(&self) -> u64 {
+        let report = self.requests().await;
+        report["data_calls"].as_u64().expect("a counter")
+    }
+
+    /// All requests, sign-ins and metadata included.
+    pub async fn all_calls(&self) -> u64 {
+        let report = self.requests().await;
+        let counters = report["calls"].as_object().expect("counters");
+        counters.values().filter_map(Value::as_u64).sum()
+    }
+
+    /// The query run last.
+    pub async fn last_query(&self) -> Option<String> {
+        let reply = self.ask(Method::GET, "/last_query", None).await?;
+        reply.as_str().map(str::to_owned)
+    }
+}

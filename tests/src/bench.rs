@@ -1,0 +1,203 @@
+//! A sandbox, a session, a foreign server between them, all for one test alone.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crm_sandbox::{Config, Sandbox};
+use tempfile::TempDir;
+
+use crate::admin::Admin;
+use crate::database::{Database, literal};
+use crate::log::ServerLog;
+
+/// Held while the extension is created: two sessions at once would trip over each other.
+const CREATING: u64 = 7_232_661;
+
+/// What one test works with. End it with [`Bench::finish`].
+pub struct Bench {
+    /// The CRM.
+    pub sandbox: Sandbox,
+    /// Its faults and counters.
+    pub admin: Admin,
+    /// A superuser's session, its search path the schema below.
+    pub db: Database,
+    /// Name of the foreign server and of the schema.
+    pub name: String,
+    /// The server's log since the start.
+    pub log: ServerLog,
+    ca: TempDir,
+}
+
+impl Bench {
+    /// A plain sandbox.
+    pub async fn plain(label: &str) -> Self {
+        Self::start(label, Config::default()).await
+    }
+
+    /// A sandbox as configured, and a server with a mapping that signs in by password.
+    pub async fn start(label: &str, config: Config) -> Self {
+        let bench = Self::bare(label, config).await;
+        bench.create_server("").await;
+        let mapping = bench.password_mapping();
+        bench
+            .db
+            .run(&format!(
+                "CREATE USER MAPPING FOR CURRENT_USER SERVER {} OPTIONS ({mapping})",
+                bench.name
+            ))
+            .await;
+        bench
+    }
+
+    /// A sandbox as configured and an empty schema; no foreign server yet.
+    ///
+    /// # Panics
+    /// When sandbox or server are not there.
+    pub async fn bare(label: &str, config: Config) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!("{label}_{}_{number}", std::process::id());
+        let sandbox = crm_sandbox::start(config).await.expect("a sandbox");
+        let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem);
+        let ca = authority_file(&sandbox.ca_pem);
+        let log = ServerLog::from_here();
+        let db = Database::connect(None).await;
+        db.run(&format!(
+            "SELECT pg_advisory_lock({CREATING});
+             SET client_min_messages = warning;
+             CREATE EXTENSION IF NOT EXISTS crm_fdw;
+             RESET client_min_messages;
+             SELECT pg_advisory_unlock({CREATING});
+             CREATE SCHEMA {name};
+             SET search_path = {name}, public"
+        ))
+        .await;
+        Self {
+            sandbox,
+            admin,
+            db,
+            name,
+            log,
+            ca,
+        }
+    }
+
+    /// The foreign server, with `more` options behind `url` and `ca_file`.
+    pub async fn create_server(&self, more: &str) {
+        let sql = self.create_server_sql(&self.name, &self.sandbox.login_url, more);
+        self.db.run(&sql).await;
+    }
+
+    /// The statement that makes a foreign server which trusts the sandbox's authority and gives up soon.
+    pub fn create_server_sql(&self, name: &str, url: &str, more: &str) -> String {
+        format!(
+            "CREATE SERVER {name} FOREIGN DATA WRAPPER salesforce OPTIONS (url {}, ca_file {}, \
+             connect_timeout '5', request_timeout '60', max_retries '2', retry_timeout '10'{}{more})",
+            literal(url),
+            literal(self.ca_file()),
+            if more.is_empty() { "" } else { ", " },
+        )
+    }
+
+    /// The file of the sandbox's authority, readable by the server.
+    pub fn ca_file(&self) -> String {
+        self.ca.path().join("ca.pem").display().to_string()
+    }
+
+    /// Options of a user mapping that signs in by password.
+    pub fn password_mapping(&self) -> String {
+        self.mapping_with_password(&self.sandbox.credentials.password)
+    }
+
+    /// The same with another password.
+    pub fn mapping_with_password(&self, password: &str) -> String {
+        let credentials = &self.sandbox.credentials;
+        format!(
+            "username {}, password {}, security_token {}, client_id {}, client_secret {}",
+            literal(&credentials.username),
+            literal(password),
+            literal(&credentials.security_token),
+            literal(&credentials.client_id),
+            literal(&credentials.client_secret)
+        )
+    }
+
+    /// Collects these objects into the schema, under their lower-case names; the notices of it are dropped.
+    pub async fn import(&self, objects: &[&str]) {
+        let objects: Vec<_> = objects.iter().map(|name| name.to_lowercase()).collect();
+        self.db
+            .run(&format!(
+                "IMPORT FOREIGN SCHEMA \"all\" LIMIT TO ({}) FROM SERVER {} INTO {}",
+                objects.join(", "),
+                self.name,
+                self.name
+            ))
+            .await;
+        self.db.notes();
+    }
+
+    /// What EXPLAIN says, as JSON: the plan's root.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub async fn plan(&self, options: &str, sql: &str) -> serde_json::Value {
+        let text = self
+            .db
+            .value(&format!("EXPLAIN (FORMAT JSON{options}) {sql}"))
+            .await;
+        let plan: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        plan[0]["Plan"].clone()
+    }
+
+    /// The queries that a statement would send, outermost first.
+    pub async fn remote_queries(&self, sql: &str) -> Vec<String> {
+        let plan = self.plan(", VERBOSE, COSTS OFF", sql).await;
+        let mut found = Vec::new();
+        collect(&plan, "Remote SOQL", &mut found);
+        found
+    }
+
+    /// Checks that the log holds no secret, and removes what the test made in the database.
+    ///
+    /// # Panics
+    /// When the session is dead or a secret was logged.
+    pub async fn finish(self) {
+        self.finish_with_secrets(&[]).await;
+    }
+
+    /// The same with further secrets to look for.
+    pub async fn finish_with_secrets(self, others: &[&str]) {
+        self.db.is_alive().await;
+        let name = &self.name;
+        self.db
+            .run(&format!(
+                "SET client_min_messages = error;
+                 DROP SERVER IF EXISTS {name} CASCADE;
+                 DROP SCHEMA {name} CASCADE"
+            ))
+            .await;
+        self.log.has_no_secret_of(&self.sandbox, others);
+        self.sandbox.shutdown();
+    }
+}
+
+/// Every text of that name in a plan.
+fn collect(plan: &serde_json::Value, name: &str, found: &mut Vec<String>) {
+    if let Some(text) = plan[name].as_str() {
+        found.push(text.to_owned());
+    }
+    for inner in plan["Plans"].as_array().into_iter().flatten() {
+        collect(inner, name, found);
+    }
+}
+
+/// The server runs as another user: the folder is open to all.
+fn authority_file(pem: &str) -> TempDir {
+    let dir = TempDir::new().expect("a folder");
+    let open = |mode| std::fs::Permissions::from_mode(mode);
+    let file = dir.path().join("ca.pem");
+    std::fs::write(&file, pem).expect("a file");
+    std::fs::set_permissions(&file, open(0o644)).expect("our own file");
+    std::fs::set_permissions(dir.path(), open(0o755)).expect("our own folder");
+    dir
+}

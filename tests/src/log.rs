@@ -1,0 +1,69 @@
+//! The server's log, written at the lowest level there is, and what must never be in it.
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+
+use crm_sandbox::Sandbox;
+
+/// The log from one moment on.
+#[derive(Clone)]
+pub struct ServerLog {
+    path: PathBuf,
+    start: u64,
+}
+
+impl ServerLog {
+    /// From now on.
+    ///
+    /// # Panics
+    /// Without the variable `CRM_TEST_PG_LOG`.
+    pub fn from_here() -> Self {
+        let path: PathBuf = std::env::var_os("CRM_TEST_PG_LOG")
+            .expect("CRM_TEST_PG_LOG: run these tests with cargo xtask test --only integration")
+            .into();
+        let start = std::fs::metadata(&path).map_or(0, |found| found.len());
+        Self { path, start }
+    }
+
+    /// What was written since.
+    ///
+    /// # Panics
+    /// When the file cannot be read.
+    pub fn text(&self) -> String {
+        let mut file = std::fs::File::open(&self.path).expect("the server's log");
+        file.seek(SeekFrom::Start(self.start)).expect("a file");
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).expect("a file");
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// # Panics
+    /// When a secret of the sandbox, a token it issued, a header that carries one, or one of `others` was logged.
+    pub fn has_no_secret_of(&self, sandbox: &Sandbox, others: &[&str]) {
+        let credentials = &sandbox.credentials;
+        let key_line = credentials.private_key.lines().nth(1).expect("a PEM key");
+        let form = |text: &str| text.replace('&', "%26").replace('<', "%3C");
+        let password = form(&credentials.password);
+        let secrets = [
+            credentials.password.as_str(),
+            password.as_str(),
+            &credentials.security_token,
+            &credentials.client_secret,
+            &credentials.refresh_token,
+            key_line,
+            // Every access token of the sandbox has this in it.
+            "!AR8",
+            "Authorization",
+            "authorization:",
+            "Bearer ",
+        ];
+        let text = self.text();
+        for secret in secrets.iter().chain(others) {
+            if let Some(at) = text.find(secret) {
+                let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+                let line = text[line_start..].lines().next().unwrap_or_default();
+                panic!("\"{secret}\" stands in the server's log: {line}");
+            }
+        }
+    }
+}

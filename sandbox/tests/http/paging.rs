@@ -479,3 +479,36 @@ async fn compressed_pages_hold_the_same() {
     .unwrap();
     assert_eq!(unpacked, plain);
 }
+
+#[tokio::test]
+async fn pages_rendered_ahead_are_the_ones_a_client_reads() {
+    let world = world(Config {
+        contacts: 5_000,
+        ..Config::default()
+    })
+    .await;
+    let columns = ["Name", "Email", "Phone", "Title", "Score__c", "Visits__c"];
+    let soql = |column: &str| format!("SELECT Id, {column} FROM Contact");
+    let order = json!({"soql": soql("Name")});
+    let made = world.admin(Method::POST, "/prerender", Some(order)).await;
+    let (ids, lengths) = pages(&world, &soql("Name"), None).await;
+    assert_eq!(made["pages"], lengths.len());
+    let (_, first) = world.query(&soql("Name")).await;
+    let next = first["nextRecordsUrl"].as_str().unwrap();
+    let (_, second) = world.get(next).await;
+    for column in &columns[1..] {
+        let (same, _) = pages(&world, &soql(column), None).await;
+        assert_eq!(same, ids);
+    }
+    let (status, again) = world.get(next).await;
+    assert_eq!(
+        status,
+        StatusCode::OK,
+        "a locator outlives the pages kept for it"
+    );
+    assert_eq!(again, second);
+    let filtered = json!({"soql": "SELECT Id FROM Contact WHERE Name != null"});
+    let url = format!("{}/prerender", world.sandbox.admin_url);
+    let refused = world.client.post(url).json(&filtered).send().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
+}

@@ -3,6 +3,7 @@
 //! Everything started (a server, a sandbox, a build) leaves an action here.
 //! The action runs once: when its guard is dropped (success, error, panic) or when a signal arrives.
 
+use std::path::{Path, PathBuf};
 use std::process;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -35,6 +36,41 @@ impl Guard {
     /// Forgets the action, because what it would undo has ended by itself.
     pub fn disarm(self) {
         drop(take(self.0));
+    }
+}
+
+/// A new folder, removed when this value is dropped or a signal arrives.
+pub struct TemporaryDir {
+    path: PathBuf,
+    _remove: Guard,
+}
+
+impl TemporaryDir {
+    /// Makes a folder of a fresh name in `base`, closed to other accounts.
+    ///
+    /// # Errors
+    /// Fails when it cannot be made.
+    pub fn new_in(base: &Path) -> Result<Self> {
+        let path = tempfile::Builder::new()
+            .prefix("crm_fdw-")
+            .tempdir_in(base)
+            .with_context(|| format!("cannot create a folder in {}", base.display()))?
+            .keep();
+        let to_remove = path.clone();
+        let remove = at_end(move || {
+            if let Err(error) = std::fs::remove_dir_all(&to_remove) {
+                eprintln!("cannot remove {}: {error}", to_remove.display());
+            }
+        });
+        Ok(Self {
+            path,
+            _remove: remove,
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 }
 
@@ -129,6 +165,15 @@ mod tests {
         let (guard, runs) = counting_guard();
         guard.disarm();
         assert_eq!(runs.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_temporary_folder_is_removed_with_its_content() {
+        let dir = TemporaryDir::new_in(&std::env::temp_dir()).unwrap();
+        let path = dir.path().to_owned();
+        std::fs::write(path.join("file"), "content").unwrap();
+        drop(dir);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cleanup::{self, Guard};
+use crate::cleanup::{self, Guard, TemporaryDir};
 use crate::pg::Postgres;
 use crate::proc;
 use crate::user::ServerUser;
@@ -34,8 +34,9 @@ pub struct Cluster {
     pub port: u16,
     /// The superuser's password, where one is needed.
     pub password: Option<String>,
-    dir: PathBuf,
+    // Fields are dropped in this order: the server is stopped before its folder goes.
     _stop: Guard,
+    dir: TemporaryDir,
 }
 
 impl Cluster {
@@ -49,22 +50,22 @@ impl Cluster {
         access: Access,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
-        let dir = user.private_dir()?.keep();
-        let stop = stop_at_end(postgres, user, &dir);
+        let dir = user.private_dir()?;
+        let stop = stop_at_end(postgres, user, dir.path());
         let password = (access == Access::Password)
             .then(random_password)
             .transpose()?;
-        init_database(postgres, user, &dir, password.as_deref())?;
+        init_database(postgres, user, dir.path(), password.as_deref())?;
         // Between choosing a port and binding it another program may take it.
         let mut attempts = 3;
         let port = loop {
             let port = free_port()?;
-            configure(&dir, port, settings)?;
-            match start_server(postgres, user, &dir) {
+            configure(dir.path(), port, settings)?;
+            match start_server(postgres, user, dir.path()) {
                 Ok(()) => break port,
                 Err(error) => {
                     attempts -= 1;
-                    let log = proc::tail(&dir.join("server.log"), 40).unwrap_or_default();
+                    let log = proc::tail(&dir.path().join("server.log"), 40).unwrap_or_default();
                     if attempts == 0 || !log.contains("could not bind") {
                         bail!(
                             "PostgreSQL {} does not start: {error}\n{log}",
@@ -78,14 +79,14 @@ impl Cluster {
             postgres: postgres.clone(),
             port,
             password,
-            dir,
             _stop: stop,
+            dir,
         })
     }
 
     /// The server's log.
     pub fn log(&self) -> PathBuf {
-        self.dir.join("server.log")
+        self.dir.path().join("server.log")
     }
 
     /// A program of this installation that connects to `database` as the superuser.
@@ -151,13 +152,9 @@ impl Cluster {
 }
 
 fn stop_at_end(postgres: &Postgres, user: &ServerUser, dir: &Path) -> Guard {
-    let (pg_ctl, user, dir) = (postgres.program("pg_ctl"), user.clone(), dir.to_owned());
-    cleanup::at_end(move || {
-        stop_server(&pg_ctl, &user, &dir.join("data"));
-        if let Err(error) = std::fs::remove_dir_all(&dir) {
-            eprintln!("cannot remove {}: {error}", dir.display());
-        }
-    })
+    let (pg_ctl, user) = (postgres.program("pg_ctl"), user.clone());
+    let data = dir.join("data");
+    cleanup::at_end(move || stop_server(&pg_ctl, &user, &data))
 }
 
 /// Stops the server in `data`, if one runs there: first politely, then at once.

@@ -1,12 +1,10 @@
 //! The demo: a private server with the extension, a sandbox, and a guided tour in SQL.
 
 use std::io::{IsTerminal, stdin};
-use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::cleanup;
+use crate::cleanup::{self, TemporaryDir};
 use crate::cluster::{Access, Cluster};
 use crate::extension;
 use crate::pg::Major;
@@ -38,18 +36,32 @@ pub fn run(workspace: &Workspace, major: Major, contacts: Option<u64>, batch: bo
     let source = workspace.root.join("docs/demo.sql");
     let text = std::fs::read_to_string(&source)
         .with_context(|| format!("cannot read {}", source.display()))?;
-    let dir = tempfile::tempdir()?;
+    let dir = TemporaryDir::new_in(&std::env::temp_dir())?;
     let script = dir.path().join("demo.sql");
     std::fs::write(&script, as_tour(&text))?;
-    play(&cluster, &sandbox, &script)?;
+    let start_file = dir.path().join("psqlrc");
+    std::fs::write(&start_file, psql_start(&sandbox))?;
+    let psql = || {
+        let mut command = cluster.client("psql", DATABASE);
+        command
+            .env("PSQLRC", &start_file)
+            .envs(sandbox.environment());
+        command
+    };
+
+    let mut tour = psql();
+    tour.args(["--set", "ON_ERROR_STOP=1", "--file"])
+        .arg(&script);
+    Output::Shown
+        .run(tour)
+        .context("the tour stopped at a statement that failed")?;
     if batch {
         println!("\nthe tour is over; everything it started is being stopped");
         return Ok(());
     }
     if stdin().is_terminal() {
         println!("\nNow it is yours: the server and the sandbox live until you leave with \\q.");
-        let mut prompt = psql(&cluster, &sandbox);
-        return cleanup::leave_ctrl_c_to_child(|| prompt.status())
+        return cleanup::leave_ctrl_c_to_child(|| psql().status())
             .context("cannot start psql")
             .map(drop);
     }
@@ -59,60 +71,73 @@ pub fn run(workspace: &Workspace, major: Major, contacts: Option<u64>, batch: bo
     Ok(())
 }
 
-fn play(cluster: &Cluster, sandbox: &Sandbox, script: &Path) -> Result<()> {
-    let mut tour = psql(cluster, sandbox);
-    tour.args(["--echo-queries", "--set", "ON_ERROR_STOP=1", "--file"])
-        .arg(script);
-    Output::Shown
-        .run(tour)
-        .context("the tour stopped at a statement that failed")
-}
-
-fn psql(cluster: &Cluster, sandbox: &Sandbox) -> Command {
-    let mut command = cluster.client("psql", DATABASE);
-    command.arg("--no-psqlrc");
-    // A pager would wait for keys in the middle of the tour.
-    command.args(["--pset", "pager=off"]);
-    for (name, value) in sandbox.variables() {
-        command.arg("--set").arg(format!("{name}={value}"));
+/// What psql does first: it takes the sandbox's addresses and credentials from the environment,
+/// for arguments can be read by everyone on the machine, and uses no pager, which would wait for keys.
+fn psql_start(sandbox: &Sandbox) -> String {
+    let mut commands = "\\set QUIET 1\n\\pset pager off\n".to_owned();
+    for (name, _) in sandbox.variables() {
+        commands.push_str(&format!(
+            "\\getenv {name} {}\n",
+            sandbox::environment_name(&name)
+        ));
     }
-    command
+    commands.push_str("\\unset QUIET\n");
+    commands
 }
 
-/// The same script with each line comment between statements turned into prose that psql prints.
+/// The same script made to be read while it runs: line comments between statements become prose,
+/// and each statement is printed as it is written, its variables (and so its secrets) not filled in.
 ///
 /// Line numbers stay the same, so that psql's messages point into `docs/demo.sql`.
 fn as_tour(script: &str) -> String {
+    let lines: Vec<&str> = script.lines().collect();
     let mut tour = String::new();
-    let mut between_statements = true;
-    let mut dollar_quote: Option<String> = None;
     let mut after_prose = false;
-    for line in script.lines() {
-        if let Some(comment) = line.strip_prefix("--").filter(|_| between_statements) {
+    let mut index = 0;
+    while index < lines.len() {
+        let line = lines[index];
+        if let Some(comment) = line.strip_prefix("--") {
             let lead = if after_prose { "" } else { r"\n" };
-            tour.push_str(&format!(
-                "\\echo '{lead}{}'\n",
-                quote_for_echo(comment.trim_start())
-            ));
+            let prose = quote_for_echo(comment.trim_start());
+            tour.push_str(&format!("\\echo '{lead}{prose}'\n"));
             after_prose = true;
-            continue;
+            index += 1;
+        } else if line.trim().is_empty() || line.starts_with('\\') {
+            tour.push_str(line);
+            tour.push('\n');
+            after_prose &= line.trim().is_empty();
+            index += 1;
+        } else {
+            let end = index + statement_length(&lines[index..]);
+            let shown: Vec<String> = lines[index..end]
+                .iter()
+                .map(|l| quote_for_echo(l))
+                .collect();
+            tour.push_str(&format!("\\echo '{}' \\\\ ", shown.join(r"\n")));
+            for line in &lines[index..end] {
+                tour.push_str(line);
+                tour.push('\n');
+            }
+            after_prose = false;
+            index = end;
         }
-        tour.push_str(line);
-        tour.push('\n');
-        follow_dollar_quotes(line, &mut dollar_quote);
-        let code = line.trim();
-        if code.is_empty() {
-            continue;
-        }
-        after_prose = false;
-        between_statements = dollar_quote.is_none()
-            && (code.ends_with(';')
-                || between_statements && code.starts_with('\\')
-                || code.ends_with(r"\gset")
-                || code.ends_with(r"\gx")
-                || code.ends_with(r"\gexec"));
     }
     tour
+}
+
+/// How many lines the statement takes that begins in the first of `lines`.
+fn statement_length(lines: &[&str]) -> usize {
+    const SENDING: [&str; 5] = [r"\g", r"\gx", r"\gset", r"\gexec", r"\gdesc"];
+    let mut dollar_quote = None;
+    for (index, line) in lines.iter().enumerate() {
+        follow_dollar_quotes(line, &mut dollar_quote);
+        let code = line.trim_end();
+        let last_word = code.split_whitespace().next_back().unwrap_or_default();
+        if dollar_quote.is_none() && (code.ends_with(';') || SENDING.contains(&last_word)) {
+            return index + 1;
+        }
+    }
+    lines.len()
 }
 
 /// psql reads backslash sequences and doubled quotes inside single quotes.
@@ -156,29 +181,34 @@ mod tests {
     fn comments_between_statements_become_prose() {
         check(
             "-- It's one.\n-- Two \\ lines.\nSELECT 1;\n-- Last.\n",
-            "\\echo '\\nIt''s one.'\n\\echo 'Two \\\\ lines.'\nSELECT 1;\n\\echo '\\nLast.'\n",
+            "\\echo '\\nIt''s one.'\n\\echo 'Two \\\\ lines.'\n\\echo 'SELECT 1;' \\\\ SELECT 1;\n\\echo '\\nLast.'\n",
         );
     }
 
     #[test]
-    fn comments_inside_statements_stay() {
-        check("SELECT\n-- why\n1;\n", "SELECT\n-- why\n1;\n");
-        let function = "DO $body$ BEGIN\n  NULL;\n-- inside\nEND $body$;\n";
-        check(function, function);
-    }
-
-    #[test]
-    fn comments_after_psql_commands_become_prose() {
-        check("\\x on\n-- Wide.\n", "\\x on\n\\echo '\\nWide.'\n");
+    fn statements_are_shown_before_they_run_and_as_written() {
         check(
-            "SELECT 1 AS n \\gset\n-- Next.\n",
-            "SELECT 1 AS n \\gset\n\\echo '\\nNext.'\n",
+            "SELECT\n-- why\n:'password';\n",
+            "\\echo 'SELECT\\n-- why\\n:''password'';' \\\\ SELECT\n-- why\n:'password';\n",
         );
+    }
+
+    #[test]
+    fn dollar_quotes_belong_to_their_statement() {
+        let function = "DO $body$ BEGIN\n  NULL;\n-- inside\nEND $body$;";
+        assert_eq!(statement_length(&function.lines().collect::<Vec<_>>()), 4);
+        assert_eq!(statement_length(&["SELECT '$1';", "SELECT 2;"]), 1);
+    }
+
+    #[test]
+    fn commands_of_psql_are_left_alone() {
+        check("\\x on\n-- Wide.\n", "\\x on\n\\echo '\\nWide.'\n");
+        assert_eq!(statement_length(&["SELECT 1 AS n \\gset", "-- Next."]), 1);
     }
 
     #[test]
     fn line_numbers_stay() {
-        let script = "-- a\n\nSELECT 1;\n\n-- b\n-- c\nSELECT 2;\n";
+        let script = "-- a\n\nSELECT 1;\n\n-- b\n-- c\nSELECT\n2;\n";
         assert_eq!(as_tour(script).lines().count(), script.lines().count());
     }
 }

@@ -13,9 +13,8 @@ use anyhow::{Context, Result, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-use tempfile::TempDir;
 
-use crate::cleanup::{self, Guard};
+use crate::cleanup::{self, Guard, TemporaryDir};
 use crate::proc::{self, Output};
 use crate::user::ServerUser;
 use crate::workspace::Workspace;
@@ -32,7 +31,7 @@ pub struct Sandbox {
     description: Value,
     child: Arc<Mutex<Child>>,
     _stop: Guard,
-    _dir: Option<TempDir>,
+    _dir: Option<TemporaryDir>,
 }
 
 /// Builds the sandbox in the release profile and returns the path of its program.
@@ -70,7 +69,7 @@ impl Sandbox {
         user: &ServerUser,
         arguments: &[String],
         state_dir: PathBuf,
-        dir: Option<TempDir>,
+        dir: Option<TemporaryDir>,
     ) -> Result<Self> {
         let log_path = state_dir.join("sandbox.log");
         let log = File::create(&log_path)
@@ -129,12 +128,13 @@ impl Sandbox {
         found
     }
 
-    /// The same as environment variables: `CRM_SANDBOX_LOGIN_URL`, `CRM_SANDBOX_CA`, …
+    /// The same as environment variables (see `environment_name`), and the CA file as
+    /// `CRM_SANDBOX_CA` too.
     pub fn environment(&self) -> Vec<(String, String)> {
         let mut environment: Vec<_> = self
             .variables()
             .into_iter()
-            .map(|(name, value)| (format!("CRM_SANDBOX_{}", name.to_uppercase()), value))
+            .map(|(name, value)| (environment_name(&name), value))
             .collect();
         environment.push((
             "CRM_SANDBOX_CA".to_owned(),
@@ -159,6 +159,11 @@ impl Sandbox {
     }
 }
 
+/// The environment variable that carries a variable: `login_url` becomes `CRM_SANDBOX_LOGIN_URL`.
+pub fn environment_name(variable: &str) -> String {
+    format!("CRM_SANDBOX_{}", variable.to_uppercase())
+}
+
 /// `cargo xtask sandbox`: runs it until Ctrl-C.
 ///
 /// # Errors
@@ -166,22 +171,58 @@ impl Sandbox {
 pub fn run(workspace: &Workspace, arguments: &[String]) -> Result<()> {
     let program = build(workspace, &Output::Shown)?;
     let user = ServerUser::find()?;
-    let sandbox = Sandbox::start(&program, &user, arguments)?;
-    for (name, value) in sandbox.variables() {
-        println!("{name:<18} {value}");
+    let (folder, arguments) = split_state_dir(arguments);
+    let sandbox = match folder {
+        Some(folder) => {
+            std::fs::create_dir_all(&folder)
+                .with_context(|| format!("cannot create {}", folder.display()))?;
+            // One from an earlier run would be taken for this one's.
+            remove_if_present(&folder.join("sandbox.json"))?;
+            Sandbox::start_in(&program, &user, &arguments, folder, None)?
+        }
+        None => Sandbox::start(&program, &user, &arguments)?,
+    };
+    let place = |name: &str| sandbox.state_dir.join(name).display().to_string();
+    let is_address = |name: &str| name.ends_with("_url") || name == "port";
+    let mut lines: Vec<_> = sandbox
+        .variables()
+        .into_iter()
+        .filter(|(name, _)| is_address(name))
+        .collect();
+    lines.push(("CA certificate".to_owned(), place("ca.pem")));
+    lines.push(("credentials".to_owned(), place("sandbox.json")));
+    lines.push(("log".to_owned(), place("sandbox.log")));
+    for (name, value) in lines {
+        println!("{name:<16} {value}");
     }
-    println!(
-        "{:<18} {}",
-        "description",
-        sandbox.state_dir.join("sandbox.json").display()
-    );
-    println!(
-        "{:<18} {}",
-        "log",
-        sandbox.state_dir.join("sandbox.log").display()
-    );
-    println!("\nCtrl-C stops it and removes its folder");
+    println!("\nCtrl-C stops it");
     sandbox.wait()
+}
+
+/// Takes `--state-dir DIR` (or `--state-dir=DIR`) out of the arguments.
+fn split_state_dir(arguments: &[String]) -> (Option<PathBuf>, Vec<String>) {
+    let mut folder = None;
+    let mut others = Vec::new();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        if argument == "--state-dir" {
+            folder = rest.next().map(PathBuf::from);
+        } else if let Some(value) = argument.strip_prefix("--state-dir=") {
+            folder = Some(PathBuf::from(value));
+        } else {
+            others.push(argument.clone());
+        }
+    }
+    (folder, others)
+}
+
+fn remove_if_present(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The description is written last and whole, so its presence means that the sandbox listens.
@@ -282,6 +323,19 @@ mod tests {
             found,
             expected.map(|(name, value)| (name.to_owned(), value.to_owned()))
         );
+    }
+
+    #[test]
+    fn the_state_dir_is_taken_out_of_the_arguments() {
+        let arguments = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let expected = (Some(PathBuf::from("d")), arguments(&["--contacts", "5"]));
+        for given in [
+            &["--state-dir", "d", "--contacts", "5"][..],
+            &["--contacts", "5", "--state-dir=d"],
+        ] {
+            assert_eq!(split_state_dir(&arguments(given)), expected);
+        }
+        assert_eq!(split_state_dir(&[]), (None, Vec::new()));
     }
 
     #[test]

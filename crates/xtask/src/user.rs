@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use nix::unistd::{User, geteuid};
-use tempfile::TempDir;
 
+use crate::cleanup::TemporaryDir;
 use crate::proc;
 
 /// The system user that owns and runs a private PostgreSQL server.
@@ -90,17 +90,14 @@ impl ServerUser {
     ///
     /// # Errors
     /// Fails when it cannot be made.
-    pub fn private_dir(&self) -> Result<TempDir> {
+    pub fn private_dir(&self) -> Result<TemporaryDir> {
         let usual = std::env::temp_dir();
         let base = if usual.as_os_str().len() <= 60 && self.can_use(&usual) {
             usual
         } else {
             PathBuf::from("/tmp")
         };
-        let dir = tempfile::Builder::new()
-            .prefix("crm_fdw-")
-            .tempdir_in(&base)
-            .with_context(|| format!("cannot create a folder in {}", base.display()))?;
+        let dir = TemporaryDir::new_in(&base)?;
         self.own(dir.path())?;
         ensure!(
             self.can_use(dir.path()),

@@ -136,6 +136,20 @@ impl Bench {
         self.db.notes();
     }
 
+    /// Makes a local table `<object>_copy` of each of these foreign tables, read without any help of the CRM.
+    pub async fn copy(&self, tables: &[&str]) {
+        for table in tables {
+            self.db
+                .run(&format!(
+                    "ALTER FOREIGN TABLE {table} OPTIONS (ADD pushdown 'off');
+                     CREATE TABLE {table}_copy AS SELECT * FROM {table};
+                     ALTER FOREIGN TABLE {table} OPTIONS (DROP pushdown)"
+                ))
+                .await;
+        }
+        self.db.notes();
+    }
+
     /// What EXPLAIN says, as JSON: the plan's root.
     ///
     /// # Panics

@@ -1,0 +1,230 @@
+//! Cancel, timeouts and termination: within a second, wherever the statement waits (S-9).
+
+use std::time::{Duration, Instant};
+
+use crm_tests::{Bench, Database, until};
+use serde_json::json;
+use tokio_postgres::NoTls;
+
+/// The promise.
+const WITHIN: Duration = Duration::from_secs(1);
+
+/// Places where a reply can be waited for: a fault, the statement that meets it, the call that shows it has.
+const WAITS: &[(&str, &str, &str)] = &[
+    ("/query?", "SELECT count(name) FROM contact", "query"),
+    ("/query/", "SELECT count(name) FROM contact", "query_more"),
+    (
+        "/sobjects",
+        "SELECT * FROM crm.tables('{server}')",
+        "describe_global",
+    ),
+    ("/token", "SELECT * FROM crm.check('{server}')", "login"),
+    (
+        "/composite/sobjects",
+        "SELECT name FROM contact WHERE id = '003000000000001AAA'",
+        "retrieve",
+    ),
+];
+
+async fn with_contact_table(label: &str) -> Bench {
+    let bench = Bench::start(label, crate::with_contacts(5_000)).await;
+    bench.import(&["Contact"]).await;
+    bench
+}
+
+/// Runs the statement until its reply hangs, and then `stop`; gives its error and the time from `stop` to it.
+async fn stopped(
+    bench: &Bench,
+    wait: &(&str, &str, &str),
+    stop: impl AsyncFnOnce(&Database),
+) -> (crm_tests::Refusal, Duration) {
+    let (path, sql, call) = wait;
+    let sql = sql.replace("{server}", &bench.name);
+    bench.admin.reset().await;
+    bench.db.run("SELECT crm.disconnect_all()").await;
+    bench
+        .admin
+        .fault(json!({"path": path, "kind": "hang", "times": 0}))
+        .await;
+    let at_stop = async {
+        let admin = &bench.admin;
+        until("the request arrives", Duration::from_secs(20), || async {
+            (admin.calls(call).await > 0).then_some(())
+        })
+        .await;
+        let now = Instant::now();
+        stop(&bench.db).await;
+        now
+    };
+    let (refusal, started) = tokio::join!(
+        async { (bench.db.refused(&sql).await, Instant::now()) },
+        at_stop
+    );
+    (refusal.0, refusal.1.duration_since(started))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_acts_within_a_second_while_a_reply_hangs() {
+    let bench = with_contact_table("cancel").await;
+    for wait in WAITS {
+        let (refusal, took) = stopped(&bench, wait, async |db| {
+            let token = db.cancel_token();
+            token.cancel_query(NoTls).await.expect("a cancel request");
+        })
+        .await;
+        assert_eq!(refusal.sqlstate, "57014", "{wait:?} {refusal:?}");
+        assert!(took < WITHIN, "{wait:?} {took:?}");
+        bench.db.is_alive().await;
+    }
+    // The session is as good as before.
+    bench.admin.reset().await;
+    let count = bench.db.value("SELECT count(*) FROM contact").await;
+    assert!(count.parse::<u64>().expect("a number") > 5_000);
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_acts_while_a_retry_is_waited_for() {
+    let bench = with_contact_table("backoff").await;
+    bench
+        .admin
+        .fault(json!({"path": "/query?", "kind": "status", "status": 429, "retry_after": 8, "times": 0}))
+        .await;
+    let admin = &bench.admin;
+    let (refusal, stopped) = tokio::join!(
+        async {
+            let refusal = bench.db.refused("SELECT count(name) FROM contact").await;
+            (refusal, Instant::now())
+        },
+        async {
+            until("the request arrives", Duration::from_secs(20), || async {
+                (admin.calls("query").await > 0).then_some(())
+            })
+            .await;
+            let now = Instant::now();
+            let token = bench.db.cancel_token();
+            token.cancel_query(NoTls).await.expect("a cancel request");
+            now
+        }
+    );
+    assert_eq!(refusal.0.sqlstate, "57014", "{refusal:?}");
+    assert!(refusal.1.duration_since(stopped) < WITHIN);
+    assert_eq!(admin.calls("query").await, 1, "Retry-After is kept to");
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_timeout_acts_within_a_second() {
+    let bench = with_contact_table("timeout").await;
+    let limit = Duration::from_millis(300);
+    for (path, sql, _) in WAITS {
+        bench.admin.reset().await;
+        bench.db.run("SELECT crm.disconnect_all()").await;
+        bench
+            .admin
+            .fault(json!({"path": path, "kind": "hang", "times": 0}))
+            .await;
+        bench
+            .db
+            .run(&format!(
+                "SET statement_timeout = '{}ms'",
+                limit.as_millis()
+            ))
+            .await;
+        let started = Instant::now();
+        let sql = sql.replace("{server}", &bench.name);
+        let refusal = bench.db.refused(&sql).await;
+        let took = started.elapsed();
+        assert_eq!(refusal.sqlstate, "57014", "{sql} {refusal:?}");
+        assert!(refusal.message.contains("statement timeout"), "{refusal:?}");
+        assert!(took < limit + WITHIN, "{sql} {took:?}");
+        bench.db.run("SET statement_timeout = 0").await;
+    }
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn termination_acts_within_a_second_while_a_reply_hangs() {
+    let bench = with_contact_table("terminate").await;
+    bench
+        .admin
+        .fault(json!({"path": "/query?", "kind": "hang", "times": 0}))
+        .await;
+    let victim = Database::connect(None).await;
+    victim
+        .run(&format!("SET search_path = {}, public", bench.name))
+        .await;
+    let backend = victim.backend();
+    let admin = &bench.admin;
+    let (last_words, told) = tokio::join!(victim.dies("SELECT count(name) FROM contact"), async {
+        until("the request arrives", Duration::from_secs(20), || async {
+            (admin.calls("query").await > 0).then_some(())
+        })
+        .await;
+        let now = Instant::now();
+        let sql = format!("SELECT pg_terminate_backend({})", backend.pid);
+        assert_eq!(bench.db.value(&sql).await, "t");
+        now
+    });
+    let last_words = last_words.expect("last words");
+    assert_eq!(last_words.sqlstate, "57P01", "{last_words:?}");
+    until("the process ends", WITHIN, || async {
+        (!backend.is_alive()).then_some(())
+    })
+    .await;
+    assert!(told.elapsed() < WITHIN, "{:?}", told.elapsed());
+    // The others did not notice, as they would have if it had crashed.
+    bench.admin.reset().await;
+    bench.db.is_alive().await;
+    bench.db.value("SELECT count(*) FROM contact").await;
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_leaves_does_not_leave_its_scan_behind() {
+    let bench = with_contact_table("leave").await;
+    let leaver = Database::connect(None).await;
+    leaver
+        .run(&format!("SET search_path = {}, public", bench.name))
+        .await;
+    leaver
+        .run("BEGIN; DECLARE c CURSOR FOR SELECT name FROM contact; FETCH 1 FROM c")
+        .await;
+    let backend = leaver.backend();
+    drop(leaver);
+    until("the process ends", Duration::from_secs(5), || async {
+        (!backend.is_alive()).then_some(())
+    })
+    .await;
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_that_never_comes_ends_with_the_request_timeout() {
+    let bench = with_contact_table("never").await;
+    bench
+        .db
+        .run(&format!(
+            "ALTER SERVER {} OPTIONS (SET request_timeout '1', SET max_retries '1')",
+            bench.name
+        ))
+        .await;
+    bench
+        .admin
+        .fault(json!({"path": "/query?", "kind": "hang", "times": 0}))
+        .await;
+    let started = Instant::now();
+    let refusal = bench.db.refused("SELECT count(name) FROM contact").await;
+    assert_eq!(refusal.sqlstate, "08006", "{refusal:?}");
+    assert!(
+        started.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(
+        bench.admin.calls("query").await,
+        2,
+        "a read is asked for again"
+    );
+    bench.finish().await;
+}

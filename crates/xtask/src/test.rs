@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use cargo_metadata::TargetKind;
 
+use crate::clients::{self, Language};
 use crate::cluster::{Access, Cluster};
 use crate::pg::{Major, Postgres};
 use crate::proc::Output;
@@ -13,7 +14,7 @@ use crate::report::{self, Line, Outcome};
 use crate::sandbox::{self, Sandbox};
 use crate::setup::{self, Ready};
 use crate::workspace::Workspace;
-use crate::{clients, extension, regress, tidy};
+use crate::{extension, regress, tidy};
 
 /// The package of the tests that need a sandbox or a server, and its test that needs no server.
 const TESTS: &str = "crm-tests";
@@ -146,30 +147,10 @@ impl Run<'_> {
         if !self.plan.wants(Part::Contract) {
             return;
         }
-        let (workspace, user) = (self.workspace, &self.ready.user);
-        match clients::scripts(&workspace.root) {
-            Ok(scripts) if scripts.is_empty() => self.skip("clients", "there are none"),
-            scripts => {
-                if let Some(program) = self.sandbox_program("clients") {
-                    self.counted_stage("clients", |output| {
-                        let python = clients::python(&workspace.root, output)?;
-                        let mut counts = (0, 0);
-                        for script in scripts? {
-                            // Each begins with the same data.
-                            let sandbox = Sandbox::start(&program, user, &[])?;
-                            match clients::run(&python, &script, &sandbox, output) {
-                                Ok(()) => counts.0 += 1,
-                                Err(error) => {
-                                    counts.1 += 1;
-                                    output.note(&format!("{error:#}"))?;
-                                }
-                            }
-                        }
-                        Ok(Some(counts))
-                    });
-                }
-            }
+        for language in Language::ALL {
+            self.clients(language);
         }
+        let workspace = self.workspace;
         if self.test_targets().iter().any(|name| name == CONTRACT) {
             self.stage("contract", |output| {
                 let mut test = workspace.cargo();
@@ -179,6 +160,38 @@ impl Run<'_> {
         } else {
             self.skip("contract", "there is no such test");
         }
+    }
+
+    fn clients(&mut self, language: Language) {
+        let (workspace, user, name) = (self.workspace, &self.ready.user, language.stage());
+        let scripts = clients::scripts(&workspace.root, language);
+        if matches!(&scripts, Ok(scripts) if scripts.is_empty()) {
+            self.skip(name, "there are none");
+            return;
+        }
+        if let Some(program) = language.missing() {
+            self.skip(name, &format!("{program} is not installed"));
+            return;
+        }
+        let Some(program) = self.sandbox_program(name) else {
+            return;
+        };
+        self.counted_stage(name, |output| {
+            let runner = clients::prepare(&workspace.root, language, output)?;
+            let mut counts = (0, 0);
+            for script in scripts? {
+                // Each begins with the same data.
+                let sandbox = Sandbox::start(&program, user, &[])?;
+                match clients::run(&runner, &script, &sandbox, output) {
+                    Ok(()) => counts.0 += 1,
+                    Err(error) => {
+                        counts.1 += 1;
+                        output.note(&format!("{error:#}"))?;
+                    }
+                }
+            }
+            Ok(Some(counts))
+        });
     }
 
     /// The tests with a server come before the installation, since they install a build of their own.

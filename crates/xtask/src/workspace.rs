@@ -1,6 +1,6 @@
 //! Where things are: the repository, its build output, the cache of downloads.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -22,8 +22,11 @@ impl Workspace {
     /// # Errors
     /// Fails when a manifest cannot be read.
     pub fn load() -> Result<Self> {
+        // `cargo run` says where the package is now; the folder it was built in may have moved.
+        let package = std::env::var_os("CARGO_MANIFEST_DIR")
+            .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
         let metadata = MetadataCommand::new()
-            .manifest_path(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.toml"))
+            .manifest_path(package.join("../../Cargo.toml"))
             .no_deps()
             .exec()
             .context("cannot read the workspace with `cargo metadata`")?;

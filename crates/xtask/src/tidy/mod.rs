@@ -1,12 +1,13 @@
 //! `cargo xtask tidy`: the layers of the code keep to themselves, and files stay readable.
 //!
 //! Each rule is a row of a table with its reason. Dependencies between packages are judged in
-//! `packages`, paths and tokens of the source in `source`, lines of text in `text`.
+//! `packages`, paths and tokens of the source in `source` and `words`, lines of text in `text`.
 
 mod packages;
 mod source;
 mod text;
 mod tokens;
+mod words;
 
 use std::fmt;
 use std::path::Path;
@@ -90,7 +91,7 @@ fn check_file(file: &SourceFile) -> Vec<Violation> {
     match tokens::parse(&file.text) {
         Ok(parsed) => {
             violations.extend(source::check(file, &parsed));
-            violations.extend(text::check_vendor_words(file, &parsed.test_modules));
+            violations.extend(words::check(file, &parsed));
         }
         Err(line) => violations.push(Violation {
             file: file.path.clone(),

@@ -19,7 +19,7 @@ pub struct Member {
 pub struct Dependency {
     /// The package depended on.
     pub name: String,
-    /// Whether it is a member of the workspace.
+    /// Whether it is another member of the workspace.
     pub is_member: bool,
     /// Whether only tests see it.
     pub for_tests: bool,
@@ -133,7 +133,8 @@ pub fn from_workspace(workspace: &Workspace) -> Vec<Member> {
                     .iter()
                     .map(|dependency| Dependency {
                         name: dependency.name.clone(),
-                        is_member: packages.iter().any(|other| other.name == dependency.name),
+                        is_member: dependency.name != *package.name
+                            && packages.iter().any(|other| other.name == dependency.name),
                         for_tests: dependency.kind == DependencyKind::Development,
                     })
                     .collect(),

@@ -1,6 +1,8 @@
 //! A sandbox, a session, a foreign server between them, all for one test alone.
 
+use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crm_sandbox::{Config, Sandbox};
@@ -208,10 +210,19 @@ fn collect(plan: &serde_json::Value, name: &str, found: &mut Vec<String>) {
 /// The server runs as another user: the folder is open to all.
 fn authority_file(pem: &str) -> TempDir {
     let dir = TempDir::new().expect("a folder");
-    let open = |mode| std::fs::Permissions::from_mode(mode);
-    let file = dir.path().join("ca.pem");
-    std::fs::write(&file, pem).expect("a file");
-    std::fs::set_permissions(&file, open(0o644)).expect("our own file");
-    std::fs::set_permissions(dir.path(), open(0o755)).expect("our own folder");
+    open_file(dir.path(), "ca.pem", pem);
     dir
+}
+
+/// Writes a file into our folder `dir` that every user of the machine can read; gives its path.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn open_file(dir: &Path, name: &str, text: &str) -> String {
+    let open = |mode| Permissions::from_mode(mode);
+    let file = dir.join(name);
+    std::fs::write(&file, text).expect("a file");
+    std::fs::set_permissions(&file, open(0o644)).expect("our own file");
+    std::fs::set_permissions(dir, open(0o755)).expect("our own folder");
+    file.display().to_string()
 }

@@ -9,7 +9,7 @@ mod process;
 mod wait;
 
 pub use admin::Admin;
-pub use bench::Bench;
+pub use bench::{Bench, open_file};
 pub use database::{Database, Note, Refusal, Row, literal};
 pub use log::ServerLog;
 pub use process::{Backend, Peak};

@@ -3,6 +3,7 @@
 use crm_core::{Error, ErrorKind, Result};
 use std::future::Future;
 use std::sync::{Arc, Mutex as BlockingMutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -11,8 +12,8 @@ use tokio::time::Instant;
 pub struct Fresh<T> {
     /// The token.
     pub token: T,
-    /// When it ends, where the vendor says; it is renewed before that.
-    pub ends: Option<Instant>,
+    /// How long it may be used from now on, where the vendor says.
+    pub life: Option<Duration>,
 }
 
 /// The current token of one account.
@@ -101,7 +102,7 @@ impl<T> TokenCache<T> {
                 let token = Arc::new(fresh.token);
                 *state = State::Held {
                     token: Arc::clone(&token),
-                    ends: fresh.ends,
+                    ends: fresh.life.and_then(|life| Instant::now().checked_add(life)),
                 };
                 self.show(Some(Arc::clone(&token)));
                 Ok(token)
@@ -125,7 +126,6 @@ impl<T> TokenCache<T> {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
 
     #[derive(Default)]
     struct Host {
@@ -139,7 +139,7 @@ mod tests {
             tokio::task::yield_now().await;
             Ok(Fresh {
                 token: self.n_sign_ins.fetch_add(1, Ordering::Relaxed) + 1,
-                ends: self.life.map(|life| Instant::now() + life),
+                life: self.life,
             })
         }
     }

@@ -1,0 +1,283 @@
+//! Remote metadata into objects and fields (Salesforce page, section 3).
+
+use crate::session::json;
+use crm_core::{ColumnType, ObjectSummary, RemoteField, RemoteObject, Result};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+/// An object described, and when the vendor last changed it.
+#[derive(Clone)]
+pub(crate) struct Described {
+    pub object: RemoteObject,
+    /// The vendor's own stamp, sent back as it came (3.4).
+    pub modified: String,
+}
+
+/// Objects described in this session.
+#[derive(Default)]
+pub(crate) struct DescribeCache(Mutex<HashMap<String, Described>>);
+
+impl DescribeCache {
+    pub(crate) fn get(&self, object: &str) -> Option<Described> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(&object.to_ascii_lowercase()).cloned()
+    }
+
+    pub(crate) fn put(&self, object: &str, described: Described) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.insert(object.to_ascii_lowercase(), described);
+    }
+}
+
+/// The list of all objects.
+#[derive(Deserialize)]
+pub(crate) struct GlobalDescribe {
+    sobjects: Vec<ObjectHead>,
+}
+
+impl GlobalDescribe {
+    pub(crate) fn into_objects(self) -> Vec<ObjectSummary> {
+        self.sobjects
+            .into_iter()
+            .filter(|object| !object.deprecated_and_hidden)
+            .map(ObjectHead::into_summary)
+            .collect()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ObjectHead {
+    name: String,
+    #[serde(default)]
+    label: String,
+    #[serde(default)]
+    custom: bool,
+    #[serde(default)]
+    queryable: bool,
+    #[serde(default)]
+    createable: bool,
+    #[serde(default)]
+    updateable: bool,
+    #[serde(default)]
+    deletable: bool,
+    #[serde(default)]
+    replicateable: bool,
+    #[serde(default)]
+    deprecated_and_hidden: bool,
+}
+
+impl ObjectHead {
+    fn into_summary(self) -> ObjectSummary {
+        ObjectSummary {
+            name: self.name,
+            label: self.label,
+            custom: self.custom,
+            selectable: self.queryable,
+            insertable: self.createable,
+            updatable: self.updateable,
+            deletable: self.deletable,
+            changes_tracked: self.replicateable,
+            deletions_tracked: self.replicateable,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ObjectDescribe {
+    #[serde(flatten)]
+    head: ObjectHead,
+    fields: Vec<FieldDescribe>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FieldDescribe {
+    name: String,
+    #[serde(default)]
+    label: String,
+    #[serde(rename = "type")]
+    remote_type: String,
+    #[serde(default)]
+    length: u32,
+    #[serde(default)]
+    precision: u32,
+    #[serde(default)]
+    scale: u32,
+    #[serde(default)]
+    digits: u32,
+    #[serde(default)]
+    nillable: bool,
+    #[serde(default)]
+    createable: bool,
+    #[serde(default)]
+    updateable: bool,
+    #[serde(default)]
+    defaulted_on_create: bool,
+    #[serde(default)]
+    filterable: bool,
+    #[serde(default)]
+    sortable: bool,
+    #[serde(default)]
+    case_sensitive: bool,
+    #[serde(default)]
+    external_id: bool,
+    #[serde(default)]
+    id_lookup: bool,
+    #[serde(default)]
+    reference_to: Option<Vec<String>>,
+    #[serde(default)]
+    deprecated_and_hidden: bool,
+}
+
+/// Reads the description of one object.
+///
+/// # Errors
+/// When it is not one.
+pub(crate) fn object(body: &[u8]) -> Result<RemoteObject> {
+    let described: ObjectDescribe = json(body, "the description of an object")?;
+    let object_name = described.head.name.clone();
+    let has = |name: &str| {
+        described
+            .fields
+            .iter()
+            .any(|field| field.name == name && field.remote_type == "datetime")
+    };
+    // I-1: the first of these that is present.
+    let stamp = ["LastModifiedDate", "SystemModstamp"]
+        .into_iter()
+        .find(|name| has(name));
+    let fields = described
+        .fields
+        .into_iter()
+        .filter(|field| !field.deprecated_and_hidden)
+        .map(|field| remote_field(&object_name, field, stamp))
+        .collect();
+    Ok(RemoteObject {
+        summary: described.head.into_summary(),
+        fields,
+    })
+}
+
+fn remote_field(object: &str, field: FieldDescribe, stamp: Option<&str>) -> RemoteField {
+    let remote_type = field.remote_type.to_ascii_lowercase();
+    let is_enumeration = matches!(
+        remote_type.as_str(),
+        "picklist" | "multipicklist" | "combobox"
+    );
+    let precision = match field.precision {
+        0 if field.digits > 0 => Some((field.digits, 0)),
+        0 => None,
+        digits => Some((digits, field.scale)),
+    };
+    RemoteField {
+        label: field.label,
+        column_type: column_type(&remote_type),
+        length: (field.length > 0).then_some(field.length),
+        precision,
+        nullable: field.nillable,
+        creatable: field.createable,
+        updatable: field.updateable,
+        required: field.createable && !field.nillable && !field.defaulted_on_create,
+        filterable: field.filterable,
+        sortable: field.sortable,
+        case_sensitive: field.case_sensitive,
+        external_key: field.external_id || field.id_lookup,
+        identifier: remote_type == "id" && field.name == "Id",
+        modification_stamp: stamp == Some(field.name.as_str()),
+        enumeration: is_enumeration.then(|| format!("{object}.{}", field.name)),
+        references: field.reference_to.unwrap_or_default(),
+        name: field.name,
+        remote_type: field.remote_type,
+    }
+}
+
+/// The decoded form of a field type; nothing for a type that the vendor has added since (3.3).
+fn column_type(remote_type: &str) -> Option<ColumnType> {
+    Some(match remote_type {
+        "boolean" => ColumnType::Bool,
+        "int" => ColumnType::Int32,
+        "long" => ColumnType::Int64,
+        "double" | "currency" | "percent" => ColumnType::Numeric,
+        "date" => ColumnType::Date,
+        "datetime" => ColumnType::Instant,
+        "time" => ColumnType::Time,
+        "multipicklist" => ColumnType::TextArray,
+        "address" | "location" | "complexvalue" => ColumnType::Json,
+        "id"
+        | "reference"
+        | "string"
+        | "textarea"
+        | "phone"
+        | "email"
+        | "url"
+        | "picklist"
+        | "combobox"
+        | "base64"
+        | "anytype"
+        | "encryptedstring"
+        | "datacategorygroupreference"
+        | "masterrecord"
+        | "json"
+        | "byte"
+        | "calculated"
+        | "textarray"
+        | "floatarray" => ColumnType::Text,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(remote_type: &str) -> RemoteField {
+        let body = format!(
+            r#"{{"name":"Thing__c","custom":true,"queryable":true,"fields":[
+            {{"name":"Id","type":"id","length":18,"filterable":true}},
+            {{"name":"X__c","type":"{remote_type}","precision":18,"scale":2,"createable":true,"referenceTo":null}}]}}"#
+        );
+        object(body.as_bytes()).unwrap().fields.remove(1)
+    }
+
+    #[test]
+    fn types_follow_the_table_and_new_ones_are_noticed() {
+        for (remote_type, expected) in [
+            ("currency", Some(ColumnType::Numeric)),
+            ("datetime", Some(ColumnType::Instant)),
+            ("multipicklist", Some(ColumnType::TextArray)),
+            ("location", Some(ColumnType::Json)),
+            ("anyType", Some(ColumnType::Text)),
+            ("hologram", None),
+        ] {
+            assert_eq!(field(remote_type).column_type, expected, "{remote_type}");
+        }
+    }
+
+    #[test]
+    fn what_must_be_given_and_what_it_is() {
+        let field = field("currency");
+        assert!(field.required && !field.identifier);
+        assert_eq!(field.precision, Some((18, 2)));
+        assert_eq!(field.enumeration, None);
+    }
+
+    #[test]
+    fn recorded_descriptions_are_read() {
+        let body = include_bytes!("../tests/fixtures/describe_opportunity.json");
+        let opportunity = object(body).unwrap();
+        assert_eq!(opportunity.summary.name, "Opportunity");
+        assert_eq!(opportunity.fields.len(), 40);
+        let of = |name: &str| opportunity.fields.iter().find(|f| f.name == name).unwrap();
+        assert!(of("Id").identifier);
+        assert!(of("LastModifiedDate").modification_stamp);
+        assert!(!of("SystemModstamp").modification_stamp);
+        assert_eq!(of("Amount").column_type, Some(ColumnType::Numeric));
+        assert_eq!(of("AccountId").references, ["Account"]);
+        assert_eq!(
+            of("StageName").enumeration.as_deref(),
+            Some("Opportunity.StageName")
+        );
+    }
+}

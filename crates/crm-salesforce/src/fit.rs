@@ -1,0 +1,638 @@
+//! Fits the value of a condition to what Salesforce can hold and SOQL can say (spec S-2.5, Salesforce page 4.2).
+//!
+//! What lies outside is answered by its meaning: no record can hold it, or every record that holds anything passes.
+
+use crate::ids;
+use crate::semantics::FieldKind;
+use crm_core::{FieldFacts, Filter, Fit, KeyForm, MICROS_PER_SECOND, Operator, Value};
+use std::cmp::Ordering;
+
+/// Longest text literal in characters.
+const LONGEST_TEXT: usize = 4_000;
+/// More significant digits may be lost in a remote comparison, which is done in double precision somewhere.
+const MOST_DIGITS: usize = 15;
+/// 1700-01-01 and 4000-12-31 in days since 1970-01-01: the range of dates.
+const FIRST_DAY: i32 = -98_615;
+const LAST_DAY: i32 = 741_807;
+
+const OTHER_TYPE: Fit = Fit::Unpushable("the value is of another type than the field");
+
+/// Fits one comparison, list or pattern on `field`.
+pub(crate) fn fit(field: &FieldFacts, filter: Filter<Value>) -> Fit {
+    let kind = FieldKind::of(field);
+    match filter {
+        Filter::Compare {
+            field: name,
+            operator,
+            value,
+        } => compare(&name, kind, operator, value),
+        Filter::In {
+            field: name,
+            values: Value::List(values),
+        } => in_list(&name, kind, values),
+        Filter::Like {
+            field: name,
+            pattern: Value::Text(pattern),
+        } => like(name, kind, &pattern),
+        null_test @ (Filter::IsNull { .. } | Filter::IsNotNull { .. }) => Fit::Send {
+            filter: null_test,
+            exact: true,
+        },
+        _ => OTHER_TYPE,
+    }
+}
+
+fn compare(name: &str, kind: FieldKind, operator: Operator, value: Value) -> Fit {
+    match (kind, value) {
+        (kind, Value::Int(value)) if kind.is_number() => {
+            number(name, kind, operator, &value.to_string(), true)
+        }
+        (kind, Value::Numeric(value)) if kind.is_number() => {
+            number(name, kind, operator, &value, false)
+        }
+        (FieldKind::Date, Value::Date(day)) => date(name, operator, day),
+        (FieldKind::Instant, Value::Instant(instant)) => self::instant(name, operator, instant),
+        (FieldKind::Boolean, value @ Value::Bool(_)) => send(name, operator, value),
+        (kind, Value::Text(text)) => self::text(name, kind, operator, text),
+        _ => OTHER_TYPE,
+    }
+}
+
+fn send(name: &str, operator: Operator, value: Value) -> Fit {
+    Fit::Send {
+        filter: comparison(name, operator, value),
+        exact: true,
+    }
+}
+
+fn comparison(name: &str, operator: Operator, value: Value) -> Filter<Value> {
+    Filter::Compare {
+        field: name.into(),
+        operator,
+        value,
+    }
+}
+
+/// A value that lies beyond everything a field can hold, on the side `ordering` says.
+fn beyond(operator: Operator, ordering: Ordering) -> Fit {
+    let holds = match operator {
+        Operator::Equal => false,
+        Operator::NotEqual => true,
+        Operator::Less | Operator::LessOrEqual => ordering == Ordering::Greater,
+        Operator::Greater | Operator::GreaterOrEqual => ordering == Ordering::Less,
+    };
+    if holds { Fit::NotNull } else { Fit::Never }
+}
+
+/// A number in plain digits: sign, digits before the point, digits after it without trailing zeros.
+struct Plain {
+    negative: bool,
+    whole: String,
+    fraction: String,
+}
+
+impl Plain {
+    /// Reads sign, digits, point, digits and an exponent. Nothing for anything else, or for an exponent out of reason.
+    fn parse(text: &str) -> Option<Self> {
+        let (negative, unsigned) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{fraction}");
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        if exponent.unsigned_abs() > 400 || digits.len() > 1_000 {
+            return None;
+        }
+        let point = i32::try_from(whole.len()).ok()? + exponent;
+        let (whole, fraction) = match usize::try_from(point) {
+            Ok(point) if point >= digits.len() => (format!("{digits:0<point$}"), String::new()),
+            Ok(point) => (digits[..point].to_string(), digits[point..].to_string()),
+            Err(_) => {
+                let zeros = "0".repeat(usize::try_from(-point).ok()?);
+                (String::new(), format!("{zeros}{digits}"))
+            }
+        };
+        let whole = whole.trim_start_matches('0').to_string();
+        let fraction = fraction.trim_end_matches('0').to_string();
+        Some(Self {
+            negative: negative && !(whole.is_empty() && fraction.is_empty()),
+            whole,
+            fraction,
+        })
+    }
+
+    fn significant_digits(&self) -> usize {
+        let all = format!("{}{}", self.whole, self.fraction);
+        all.trim_matches('0').len()
+    }
+
+    fn text(&self) -> String {
+        let sign = if self.negative { "-" } else { "" };
+        let whole = if self.whole.is_empty() {
+            "0"
+        } else {
+            &self.whole
+        };
+        if self.fraction.is_empty() {
+            format!("{sign}{whole}")
+        } else {
+            format!("{sign}{whole}.{}", self.fraction)
+        }
+    }
+
+    /// The whole number below, if it is within 128 bits.
+    fn floor(&self) -> Option<i128> {
+        let whole: i128 = if self.whole.is_empty() {
+            0
+        } else {
+            self.whole.parse().ok()?
+        };
+        let signed = if self.negative { -whole } else { whole };
+        let is_below = self.negative && !self.fraction.is_empty();
+        Some(signed - i128::from(is_below))
+    }
+}
+
+fn number(name: &str, kind: FieldKind, operator: Operator, text: &str, is_int: bool) -> Fit {
+    match text {
+        // PostgreSQL puts NaN above everything and makes it equal to itself.
+        "NaN" | "Infinity" => return beyond(operator, Ordering::Greater),
+        "-Infinity" => return beyond(operator, Ordering::Less),
+        _ => {}
+    }
+    let Some(plain) = Plain::parse(text) else {
+        return Fit::Unpushable("the CRM cannot read such a number");
+    };
+    if kind != FieldKind::Decimal {
+        return whole_number(name, kind, operator, &plain);
+    }
+    // A whole number given as a parameter is planned as one the CRM can read, whatever its value.
+    if !is_int && plain.significant_digits() > MOST_DIGITS {
+        return Fit::Unpushable("the number has more digits than the CRM compares");
+    }
+    if plain.whole.len() > 30 || plain.fraction.len() > 30 {
+        return Fit::Unpushable("the CRM cannot read such a number");
+    }
+    send(name, operator, literal(&plain))
+}
+
+fn literal(plain: &Plain) -> Value {
+    let text = plain.text();
+    text.parse().map_or(Value::Numeric(text), Value::Int)
+}
+
+/// An integer field is compared with integers only; a fraction moves to the neighbour that means the same.
+fn whole_number(name: &str, kind: FieldKind, operator: Operator, plain: &Plain) -> Fit {
+    let side = if plain.negative {
+        Ordering::Less
+    } else {
+        Ordering::Greater
+    };
+    let (low, high) = match kind {
+        FieldKind::Int => (i64::from(i32::MIN), i64::from(i32::MAX)),
+        _ => (i64::MIN, i64::MAX),
+    };
+    let Some(floor) = plain.floor().and_then(|floor| i64::try_from(floor).ok()) else {
+        return beyond(operator, side);
+    };
+    let has_fraction = !plain.fraction.is_empty();
+    let (operator, value) = match (has_fraction, operator) {
+        (false, operator) => (operator, Some(floor)),
+        (true, Operator::Equal) => return Fit::Never,
+        (true, Operator::NotEqual) => return Fit::NotNull,
+        (true, Operator::Less | Operator::LessOrEqual) => (Operator::LessOrEqual, Some(floor)),
+        (true, Operator::Greater | Operator::GreaterOrEqual) => {
+            (Operator::GreaterOrEqual, floor.checked_add(1))
+        }
+    };
+    match value {
+        Some(value) if (low..=high).contains(&value) => send(name, operator, Value::Int(value)),
+        _ => beyond(operator, side),
+    }
+}
+
+fn date(name: &str, operator: Operator, day: i32) -> Fit {
+    if day < FIRST_DAY {
+        beyond(operator, Ordering::Less)
+    } else if day > LAST_DAY {
+        beyond(operator, Ordering::Greater)
+    } else {
+        send(name, operator, Value::Date(day))
+    }
+}
+
+/// Literals are whole seconds, so that an instant between two is widened to the second that holds it.
+fn instant(name: &str, operator: Operator, instant: i64) -> Fit {
+    let second = instant.div_euclid(MICROS_PER_SECOND);
+    let day = second.div_euclid(86_400);
+    if day < i64::from(FIRST_DAY) {
+        return beyond(operator, Ordering::Less);
+    }
+    if day > i64::from(LAST_DAY) {
+        return beyond(operator, Ordering::Greater);
+    }
+    if day == i64::from(LAST_DAY) {
+        // Its first instant can be stored, but the second after that cannot be said.
+        return Fit::Unpushable("the CRM cannot read such a time");
+    }
+    let floor = second * MICROS_PER_SECOND;
+    let is_whole = floor == instant;
+    let next = floor + MICROS_PER_SECOND;
+    let at = |operator, instant| comparison(name, operator, Value::Instant(instant));
+    let (filter, exact) = match operator {
+        Operator::Equal => (within_second(name, floor), false),
+        Operator::NotEqual => return Fit::Unpushable("the CRM compares whole seconds"),
+        Operator::Less | Operator::GreaterOrEqual if is_whole => (at(operator, floor), true),
+        Operator::Less => (at(Operator::Less, next), false),
+        Operator::LessOrEqual if is_whole => (at(operator, floor), false),
+        Operator::LessOrEqual => (at(Operator::Less, next), false),
+        Operator::Greater | Operator::GreaterOrEqual => {
+            (at(Operator::GreaterOrEqual, floor), false)
+        }
+    };
+    Fit::Send { filter, exact }
+}
+
+fn within_second(name: &str, floor: i64) -> Filter<Value> {
+    let next = floor + MICROS_PER_SECOND;
+    Filter::And(vec![
+        comparison(name, Operator::GreaterOrEqual, Value::Instant(floor)),
+        comparison(name, Operator::Less, Value::Instant(next)),
+    ])
+}
+
+fn text(name: &str, kind: FieldKind, operator: Operator, text: String) -> Fit {
+    match fit_text(kind, &text) {
+        Some(Fit::Never) if operator != Operator::Equal => {
+            Fit::Unpushable("the CRM does not hold such a value")
+        }
+        Some(fit) => fit,
+        None => send(name, operator, Value::Text(text)),
+    }
+}
+
+/// What stands against sending this text, if anything.
+fn fit_text(kind: FieldKind, text: &str) -> Option<Fit> {
+    let is_text = matches!(
+        kind,
+        FieldKind::Id
+            | FieldKind::Reference
+            | FieldKind::Text
+            | FieldKind::Picklist
+            | FieldKind::MultiPicklist
+            | FieldKind::Unsaid
+    );
+    if !is_text {
+        return Some(OTHER_TYPE);
+    }
+    // An empty text is stored as none at all (4.3).
+    if text.is_empty() {
+        return Some(Fit::Never);
+    }
+    if kind == FieldKind::Id && ids::form(text) == KeyForm::Invalid {
+        return Some(Fit::Never);
+    }
+    if kind == FieldKind::Reference && ids::form(text) == KeyForm::Invalid {
+        return Some(Fit::Unpushable("the text is not an identifier"));
+    }
+    if text.contains('\0') {
+        return Some(Fit::Unpushable("the CRM cannot read a zero byte"));
+    }
+    // Characters are counted as the vendor's language counts them.
+    (text.encode_utf16().count() > LONGEST_TEXT)
+        .then_some(Fit::Unpushable("the text is longer than the CRM reads"))
+}
+
+fn in_list(name: &str, kind: FieldKind, values: Vec<Value>) -> Fit {
+    let mut simple = Vec::new();
+    let mut ranges = Vec::new();
+    let mut exact = true;
+    for value in values {
+        match compare(name, kind, Operator::Equal, value) {
+            Fit::Send {
+                filter: Filter::Compare { value, .. },
+                exact: fits,
+            } => {
+                exact &= fits;
+                if !simple.contains(&value) {
+                    simple.push(value);
+                }
+            }
+            Fit::Send { filter, .. } => {
+                exact = false;
+                if !ranges.contains(&filter) {
+                    ranges.push(filter);
+                }
+            }
+            Fit::Never => {}
+            Fit::NotNull => return Fit::NotNull,
+            refused @ Fit::Unpushable(_) => return refused,
+        }
+    }
+    if !simple.is_empty() {
+        ranges.push(Filter::In {
+            field: name.into(),
+            values: Value::List(simple),
+        });
+    }
+    let filter = match ranges.len() {
+        0 => return Fit::Never,
+        1 => ranges.remove(0),
+        _ => Filter::Or(ranges),
+    };
+    Fit::Send { filter, exact }
+}
+
+/// Translates a pattern into one that finds at least as much.
+fn like(name: String, kind: FieldKind, pattern: &str) -> Fit {
+    if kind != FieldKind::Text {
+        return OTHER_TYPE;
+    }
+    let mut remote = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' => match characters.next() {
+                Some(escaped @ ('%' | '_')) => {
+                    remote.push('\\');
+                    remote.push(escaped);
+                }
+                // How a pattern holds a backslash is not documented; a trailing one is PostgreSQL's to refuse.
+                Some('\\') | None => {
+                    return Fit::Unpushable("the CRM cannot read a pattern with a backslash");
+                }
+                Some(plain) => push_plain(plain, &mut remote),
+            },
+            // One character here may be two there, as an emoji in UTF-16.
+            '%' | '_' => push_any(&mut remote),
+            plain => push_plain(plain, &mut remote),
+        }
+    }
+    if remote.is_empty() || remote.contains('\0') {
+        return Fit::Unpushable("the CRM cannot read such a pattern");
+    }
+    if remote.encode_utf16().count() > LONGEST_TEXT {
+        return Fit::Unpushable("the text is longer than the CRM reads");
+    }
+    Fit::Send {
+        filter: Filter::Like {
+            field: name,
+            pattern: Value::Text(remote),
+        },
+        exact: false,
+    }
+}
+
+/// A letter whose two cases are not one character each may be folded differently there, which `ILIKE` would feel.
+fn push_plain(character: char, remote: &mut String) {
+    let lower: Vec<char> = character.to_lowercase().collect();
+    let upper: Vec<char> = character.to_uppercase().collect();
+    let folds_alike = lower.len() == 1
+        && upper.len() == 1
+        && (character == lower[0] || character == upper[0])
+        && lower[0].to_uppercase().eq(upper.iter().copied())
+        && upper[0].to_lowercase().eq(lower.iter().copied());
+    if folds_alike {
+        remote.push(character);
+    } else {
+        push_any(remote);
+    }
+}
+
+fn push_any(remote: &mut String) {
+    let is_escaped = remote.ends_with("\\%");
+    if !remote.ends_with('%') || is_escaped {
+        remote.push('%');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deparse;
+    use crate::semantics::tests::usual;
+    use Operator::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
+    use crm_core::{parse_date, parse_instant};
+
+    fn show(fit: &Fit) -> String {
+        match fit {
+            Fit::Send { filter, exact } => {
+                let text = deparse::filter(filter).unwrap();
+                format!("{text}{}", if *exact { "" } else { " ~" })
+            }
+            Fit::NotNull => "not null".into(),
+            Fit::Never => "never".into(),
+            Fit::Unpushable(_) => "unpushable".into(),
+        }
+    }
+
+    fn compared(remote_type: &str, operator: Operator, value: Value) -> String {
+        let filter = comparison("F", operator, value);
+        show(&fit(&usual(remote_type), filter))
+    }
+
+    fn numeric(text: &str) -> Value {
+        Value::Numeric(text.into())
+    }
+
+    #[test]
+    fn numbers() {
+        for (remote_type, operator, value, expected) in [
+            ("double", Equal, "1.50", "F = 1.5"),
+            ("double", Less, "1e3", "F < 1000"),
+            ("double", Less, "1.25E-3", "F < 0.00125"),
+            ("double", Less, "-0", "F < 0"),
+            ("double", Less, "+007", "F < 7"),
+            ("double", NotEqual, "3", "F != 3"),
+            ("double", Less, "123456789012345", "F < 123456789012345"),
+            ("double", Less, "1234567890123456", "unpushable"),
+            ("double", Less, "0.1234567890123456", "unpushable"),
+            ("double", Less, "1e20", "F < 100000000000000000000"),
+            ("double", Less, "1e400", "unpushable"),
+            ("double", Less, "1; DROP", "unpushable"),
+            ("double", Less, "NaN", "not null"),
+            ("double", GreaterOrEqual, "NaN", "never"),
+            ("double", Less, "Infinity", "not null"),
+            ("double", Greater, "Infinity", "never"),
+            ("double", Greater, "-Infinity", "not null"),
+            ("double", LessOrEqual, "-Infinity", "never"),
+            ("double", NotEqual, "Infinity", "not null"),
+            ("int", Equal, "1.5", "never"),
+            ("int", NotEqual, "1.5", "not null"),
+            ("int", Less, "1.5", "F <= 1"),
+            ("int", LessOrEqual, "-1.5", "F <= -2"),
+            ("int", Greater, "1.5", "F >= 2"),
+            ("int", GreaterOrEqual, "-0.5", "F >= 0"),
+            ("int", Equal, "2.0", "F = 2"),
+            ("int", Less, "2147483648", "not null"),
+            ("int", Less, "2147483647", "F < 2147483647"),
+            ("int", Greater, "2147483647.5", "never"),
+            ("int", Less, "-2147483648.5", "never"),
+            (
+                "int",
+                GreaterOrEqual,
+                "-99999999999999999999999",
+                "not null",
+            ),
+            ("int", Equal, "1e300", "never"),
+            (
+                "long",
+                Less,
+                "9223372036854775807",
+                "F < 9223372036854775807",
+            ),
+            ("long", Greater, "9223372036854775808", "never"),
+            ("string", Equal, "1", "unpushable"),
+            ("date", Equal, "1", "unpushable"),
+        ] {
+            let shown = compared(remote_type, operator, numeric(value));
+            assert_eq!(shown, expected, "{remote_type} {operator:?} {value}");
+        }
+        // Planned as exact whatever it is.
+        let shown = compared("double", Less, Value::Int(i64::MAX));
+        assert_eq!(shown, "F < 9223372036854775807");
+        assert_eq!(compared("int", Less, Value::Int(i64::MAX)), "not null");
+    }
+
+    #[test]
+    fn dates() {
+        for (operator, day, expected) in [
+            (Equal, "2024-02-29", "F = 2024-02-29"),
+            (GreaterOrEqual, "1700-01-01", "F >= 1700-01-01"),
+            (GreaterOrEqual, "1699-12-31", "not null"),
+            (Less, "1699-12-31", "never"),
+            (LessOrEqual, "4000-12-31", "F <= 4000-12-31"),
+            (LessOrEqual, "4001-01-01", "not null"),
+            (Equal, "4001-01-01", "never"),
+        ] {
+            let value = Value::Date(parse_date(day).unwrap());
+            assert_eq!(
+                compared("date", operator, value),
+                expected,
+                "{operator:?} {day}"
+            );
+        }
+        assert_eq!(compared("date", Less, Value::Date(i32::MAX)), "not null");
+        assert_eq!(compared("date", Greater, Value::Date(i32::MAX)), "never");
+        assert_eq!(compared("date", Greater, Value::Date(i32::MIN)), "not null");
+        assert_eq!(compared("datetime", Less, Value::Date(0)), "unpushable");
+    }
+
+    #[test]
+    fn instants() {
+        let (whole, half) = ("2024-01-31T23:59:59Z", "2024-01-31T23:59:59.5Z");
+        for (operator, at, expected) in [
+            (Less, whole, "F < 2024-01-31T23:59:59Z"),
+            (Less, half, "F < 2024-02-01T00:00:00Z ~"),
+            (LessOrEqual, whole, "F <= 2024-01-31T23:59:59Z ~"),
+            (LessOrEqual, half, "F < 2024-02-01T00:00:00Z ~"),
+            (Greater, whole, "F >= 2024-01-31T23:59:59Z ~"),
+            (Greater, half, "F >= 2024-01-31T23:59:59Z ~"),
+            (GreaterOrEqual, whole, "F >= 2024-01-31T23:59:59Z"),
+            (GreaterOrEqual, half, "F >= 2024-01-31T23:59:59Z ~"),
+            (
+                Equal,
+                half,
+                "F >= 2024-01-31T23:59:59Z AND F < 2024-02-01T00:00:00Z ~",
+            ),
+            (Greater, "1699-12-31T23:59:59Z", "not null"),
+            (Less, "4001-01-01T00:00:00Z", "not null"),
+        ] {
+            let value = Value::Instant(parse_instant(at).unwrap());
+            assert_eq!(
+                compared("datetime", operator, value),
+                expected,
+                "{operator:?} {at}"
+            );
+        }
+        assert_eq!(
+            compared("datetime", Less, Value::Instant(i64::MAX)),
+            "not null"
+        );
+        assert_eq!(
+            compared("datetime", Less, Value::Instant(i64::MIN)),
+            "never"
+        );
+        assert_eq!(compared("date", Less, Value::Instant(0)), "unpushable");
+    }
+
+    #[test]
+    fn texts_and_truth_values() {
+        let long = "x".repeat(4_001);
+        for (remote_type, text, expected) in [
+            ("string", "O'Brien\\", r"F = 'O\'Brien\\'"),
+            ("string", "", "never"),
+            ("string", "a\0b", "unpushable"),
+            ("string", &long, "unpushable"),
+            ("picklist", "Hot", "F = 'Hot'"),
+            ("double", "5", "unpushable"),
+            ("id", "x' OR '1'='1", "never"),
+            ("id", "001D000000IqhSL", "F = '001D000000IqhSL'"),
+            ("reference", "external key", "unpushable"),
+        ] {
+            let shown = compared(remote_type, Equal, Value::Text(text.into()));
+            assert_eq!(shown, expected, "{remote_type} {text}");
+        }
+        assert_eq!(compared("boolean", Equal, Value::Bool(false)), "F = FALSE");
+        assert_eq!(compared("string", Equal, Value::Bool(false)), "unpushable");
+    }
+
+    #[test]
+    fn lists() {
+        let listed = |remote_type, values| {
+            let filter = Filter::In {
+                field: "F".into(),
+                values: Value::List(values),
+            };
+            show(&fit(&usual(remote_type), filter))
+        };
+        let texts = ["a", "", "b", "a"].map(|text| Value::Text(text.into()));
+        assert_eq!(listed("string", texts.to_vec()), "F IN ('a','b')");
+        assert_eq!(listed("string", vec![Value::Text(String::new())]), "never");
+        let numbers = ["1", "1.5", "NaN", "2.0"].map(numeric);
+        assert_eq!(listed("int", numbers.to_vec()), "F IN (1,2)");
+        let numbers = ["1", "1.2345678901234567"].map(numeric);
+        assert_eq!(listed("double", numbers.to_vec()), "unpushable");
+        let instants = vec![
+            Value::Instant(0),
+            Value::Instant(500),
+            Value::Instant(9_000_000),
+        ];
+        assert_eq!(
+            listed("datetime", instants),
+            "(F >= 1970-01-01T00:00:00Z AND F < 1970-01-01T00:00:01Z) OR \
+             (F >= 1970-01-01T00:00:09Z AND F < 1970-01-01T00:00:10Z) ~"
+        );
+    }
+
+    #[test]
+    fn patterns_find_at_least_as_much() {
+        for (pattern, expected) in [
+            ("Acme%", "F LIKE 'Acme%' ~"),
+            ("A__", "F LIKE 'A%' ~"),
+            (r"50\%%", r"F LIKE '50\%%' ~"),
+            (r"a\_b", r"F LIKE 'a\_b' ~"),
+            (r"\Acme", "F LIKE 'Acme' ~"),
+            (r"a\\b", "unpushable"),
+            ("a\\", "unpushable"),
+            ("", "unpushable"),
+            ("O'B%", r"F LIKE 'O\'B%' ~"),
+            ("Müller%", "F LIKE 'Müller%' ~"),
+            ("Straße", "F LIKE 'Stra%e' ~"),
+            ("İzmir", "F LIKE '%zmir' ~"),
+        ] {
+            let filter = Filter::Like {
+                field: "F".into(),
+                pattern: Value::Text(pattern.into()),
+            };
+            assert_eq!(show(&fit(&usual("string"), filter)), expected, "{pattern}");
+        }
+    }
+}

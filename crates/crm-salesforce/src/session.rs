@@ -1,0 +1,488 @@
+//! One signed-in account: every call goes through [`SalesforceSession::call`].
+
+use crate::auth::{SignIn, SignInRequest, auth_of};
+use crate::describe::{DescribeCache, Described, GlobalDescribe};
+use crate::scan::ScanStream;
+use crate::{decode, deparse, describe, error, options};
+use crm_core::{
+    Account, AccountInfo, BoxFuture, CallStats, Error, ErrorKind, ObjectSummary, PageStream,
+    RemoteObject, RemoteQuery, Result, Session, Usage, Zone,
+};
+use crm_http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, IF_MODIFIED_SINCE};
+use crm_http::{
+    Allotment, Bytes, HttpOptions, HttpService, Method, Reply, Request, RetryPolicy, StatusCode,
+    TokenCache, send_again,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A composite call takes so many requests (8.3).
+const COMPOSITE_SIZE: usize = 25;
+
+/// One account.
+pub(crate) struct SalesforceSession {
+    account: Account,
+    http: HttpService,
+    policy: RetryPolicy,
+    token: TokenCache<SignIn>,
+    allotment: Allotment,
+    version: String,
+    described: DescribeCache,
+    /// User and organisation, once they have been asked for.
+    identity: Mutex<Option<(String, String)>>,
+}
+
+/// One call to the instance.
+pub(crate) struct Call {
+    method: Method,
+    /// A path, or a link that a reply gave.
+    link: String,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    body: Option<Bytes>,
+    data: bool,
+}
+
+impl Call {
+    /// A GET.
+    pub(crate) fn get(link: impl Into<String>) -> Self {
+        Self {
+            method: Method::GET,
+            link: link.into(),
+            headers: Vec::new(),
+            body: None,
+            data: false,
+        }
+    }
+
+    /// A POST of JSON that only reads.
+    pub(crate) fn post(link: impl Into<String>, body: Vec<u8>) -> Self {
+        Self {
+            method: Method::POST,
+            body: Some(body.into()),
+            ..Self::get(link)
+        }
+        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// Marks it as fetching records.
+    #[must_use]
+    pub(crate) fn for_data(mut self) -> Self {
+        self.data = true;
+        self
+    }
+}
+
+impl SalesforceSession {
+    /// A session; nothing is sent yet.
+    pub(crate) fn new(account: Account) -> Result<Self> {
+        let http = HttpService::new(&HttpOptions::from_account(&account))?;
+        let version = account
+            .get("api_version")
+            .unwrap_or(options::DEFAULT_VERSION);
+        Ok(Self {
+            http,
+            policy: RetryPolicy::from_account(&account),
+            token: TokenCache::default(),
+            allotment: Allotment::default(),
+            version: version.to_owned(),
+            described: DescribeCache::default(),
+            identity: Mutex::new(None),
+            account,
+        })
+    }
+
+    /// The account's zone.
+    pub(crate) fn zone(&self) -> Zone {
+        self.account.zone()
+    }
+
+    /// A path below the versioned root.
+    pub(crate) fn path(&self, rest: &str) -> String {
+        format!("/services/data/v{}/{rest}", self.version)
+    }
+
+    /// Sends a call that only reads; signs in where needed, and once more when the session has expired (2.4).
+    ///
+    /// # Errors
+    /// What the sign-in, the network or the vendor says.
+    pub(crate) async fn call(&self, call: &Call, stats: &CallStats) -> Result<Reply> {
+        let sign_in = || async {
+            SignInRequest {
+                account: &self.account,
+                http: &self.http,
+                policy: self.policy,
+                stats,
+            }
+            .sign_in()
+            .await
+        };
+        let mut token = self.token.get(sign_in).await?;
+        let mut renewed = false;
+        loop {
+            let mut request = Request::new(call.method.clone(), token.bearer.resolve(&call.link)?)
+                .header(ACCEPT, HeaderValue::from_static("application/json"))
+                .for_data(call.data);
+            for (name, value) in &call.headers {
+                request = request.header(name.clone(), value.clone());
+            }
+            if let Some(body) = &call.body {
+                request = request.body(body.clone());
+            }
+            let attempt = || self.http.send(&request, Some(&token.bearer), stats);
+            let replied = send_again(self.policy, true, stats, attempt).await?;
+            if let Some(usage) = replied.reply.header("sforce-limit-info").and_then(usage_of) {
+                self.allotment.hear(usage);
+            }
+            if replied.reply.status.is_success() || replied.reply.status == StatusCode::NOT_MODIFIED
+            {
+                return Ok(replied.reply);
+            }
+            if has_expired(&replied.reply) && !renewed {
+                renewed = true;
+                token = self.token.renew(&token, sign_in).await?;
+                continue;
+            }
+            return Err(replied.tell_tries(error::from_reply(&replied.reply)));
+        }
+    }
+
+    /// Bodies of GET requests, sent together in as few calls as the interface takes (8.3).
+    pub(crate) async fn call_together(
+        &self,
+        links: &[String],
+        data: bool,
+        stats: &CallStats,
+    ) -> Result<Vec<Subreply>> {
+        let mut bodies = Vec::with_capacity(links.len());
+        for chunk in links.chunks(COMPOSITE_SIZE) {
+            let requests = chunk.iter().enumerate().map(|(at, link)| Subrequest {
+                method: "GET",
+                url: link,
+                reference_id: format!("r{at}"),
+            });
+            let body = CompositeRequest {
+                all_or_none: false,
+                composite_request: requests.collect(),
+            };
+            let body = serde_json::to_vec(&body).map_err(|error| decode::undecodable(&error))?;
+            let mut call = Call::post(self.path("composite"), body);
+            call.data = data;
+            let reply = self.call(&call, stats).await?;
+            stats.add_bytes(reply.body.len() as u64);
+            let reply: CompositeReply = json(&reply.body, "the replies to several requests")?;
+            if reply.composite_response.len() != chunk.len() {
+                return Err(Error::new(
+                    ErrorKind::Undecodable,
+                    "the reply answers fewer requests than were sent",
+                ));
+            }
+            bodies.extend(reply.composite_response);
+        }
+        Ok(bodies)
+    }
+
+    async fn describe_one(&self, object: &str, stats: &CallStats) -> Result<RemoteObject> {
+        let link = self.path(&describe_path(object)?);
+        let mut call = Call::get(link);
+        let held = self.described.get(object);
+        if let Some(stamp) = held
+            .as_ref()
+            .and_then(|held| HeaderValue::from_str(&held.modified).ok())
+        {
+            call = call.header(IF_MODIFIED_SINCE, stamp);
+        }
+        let reply = self
+            .call(&call, stats)
+            .await
+            .map_err(|error| error.in_context(format!("object \"{object}\"")))?;
+        if let (StatusCode::NOT_MODIFIED, Some(held)) = (reply.status, held) {
+            return Ok(held.object);
+        }
+        let object_described = describe::object(&reply.body)?;
+        if let Some(modified) = reply.header("last-modified") {
+            self.described.put(
+                object,
+                Described {
+                    object: object_described.clone(),
+                    modified: modified.to_owned(),
+                },
+            );
+        }
+        Ok(object_described)
+    }
+
+    async fn identify(&self, stats: &CallStats) -> Result<(String, String)> {
+        #[derive(Deserialize)]
+        struct UserInfo {
+            #[serde(default)]
+            preferred_username: String,
+            #[serde(default)]
+            organization_id: String,
+        }
+        let known = self
+            .identity
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let reply = self
+            .call(&Call::get("/services/oauth2/userinfo"), stats)
+            .await;
+        let token = self.token.peek();
+        let told = token.as_ref().and_then(|token| token.told.clone());
+        let identity = match (told, reply) {
+            // The sign-in's own words are the better ones, but it must still be seen to work.
+            (Some(told), _) => told,
+            (None, Ok(reply)) => {
+                let info: UserInfo = json(&reply.body, "the user's identity")?;
+                (info.preferred_username, info.organization_id)
+            }
+            (None, Err(error)) if error.kind() == ErrorKind::NotPermitted => {
+                let organization = token.map(|token| token.organization_id.clone());
+                (String::new(), organization.unwrap_or_default())
+            }
+            (None, Err(error)) => return Err(error),
+        };
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity.clone());
+        Ok(identity)
+    }
+
+    fn info(&self) -> Option<AccountInfo> {
+        let token = self.token.peek()?;
+        let identity = self
+            .identity
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (user, organization) = identity.or_else(|| token.told.clone()).unwrap_or_else(|| {
+            let user = self.account.get("username").unwrap_or_default().to_owned();
+            (user, token.organization_id.clone())
+        });
+        Some(AccountInfo {
+            user,
+            organization,
+            host: token.bearer.host(),
+            api_version: self.version.clone(),
+            auth: token.auth.to_owned(),
+        })
+    }
+}
+
+impl Session for SalesforceSession {
+    fn check<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<AccountInfo>> {
+        Box::pin(async move {
+            auth_of(&self.account)?;
+            self.identify(stats).await?;
+            // Tells the calls left in its header; who may not see the limits still gets that header.
+            match self.call(&Call::get(self.path("limits")), stats).await {
+                Err(error) if error.kind() != ErrorKind::NotPermitted => return Err(error),
+                _ => {}
+            }
+            self.info().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::ConnectionLost,
+                    "the sign-in was lost while it was checked",
+                )
+            })
+        })
+    }
+
+    fn objects<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<Vec<ObjectSummary>>> {
+        Box::pin(async move {
+            let reply = self.call(&Call::get(self.path("sobjects")), stats).await?;
+            let listed: GlobalDescribe = json(&reply.body, "a list of objects")?;
+            Ok(listed.into_objects())
+        })
+    }
+
+    fn describe<'a>(
+        &'a self,
+        objects: &'a [String],
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Vec<RemoteObject>>> {
+        Box::pin(async move {
+            if let [object] = objects {
+                return Ok(vec![self.describe_one(object, stats).await?]);
+            }
+            let links: Result<Vec<_>> = objects
+                .iter()
+                .map(|object| describe_path(object).map(|path| self.path(&path)))
+                .collect();
+            let replies = self.call_together(&links?, false, stats).await?;
+            objects
+                .iter()
+                .zip(replies)
+                .map(|(object, reply)| {
+                    let in_context =
+                        |error: Error| error.in_context(format!("object \"{object}\""));
+                    reply
+                        .body()
+                        .map_err(in_context)
+                        .and_then(|body| describe::object(body.as_bytes()).map_err(in_context))
+                })
+                .collect()
+        })
+    }
+
+    fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream> {
+        Box::new(ScanStream::new(self, query, stats))
+    }
+
+    fn count<'a>(
+        &'a self,
+        query: &'a RemoteQuery,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async move {
+            #[derive(Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Counted {
+                total_size: i64,
+            }
+            let link = crate::scan::query_link(self, &deparse::count(query)?);
+            let reply = self.call(&Call::get(link).for_data(), stats).await?;
+            let counted: Counted = json(&reply.body, "a count")?;
+            u64::try_from(counted.total_size).map_err(|_| {
+                Error::new(
+                    ErrorKind::NotSupported,
+                    "the CRM does not count the records of this object",
+                )
+            })
+        })
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.allotment.usage()
+    }
+
+    fn signed_in(&self) -> Option<AccountInfo> {
+        self.info()
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CompositeRequest<'a> {
+    all_or_none: bool,
+    composite_request: Vec<Subrequest<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Subrequest<'a> {
+    method: &'static str,
+    url: &'a str,
+    reference_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CompositeReply {
+    composite_response: Vec<Subreply>,
+}
+
+/// One reply inside another.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Subreply {
+    body: Box<RawValue>,
+    http_status_code: u16,
+}
+
+impl Subreply {
+    /// Its body.
+    ///
+    /// # Errors
+    /// What the vendor says in place of it.
+    pub(crate) fn body(&self) -> Result<&str> {
+        let status = StatusCode::from_u16(self.http_status_code)
+            .map_err(|_| Error::new(ErrorKind::Undecodable, "the reply holds no status"))?;
+        if status.is_success() {
+            return Ok(self.body.get());
+        }
+        let fault = error::faults(self.body.get().as_bytes()).into_iter().next();
+        Err(error::from_fault(status, &fault.unwrap_or_default()))
+    }
+}
+
+/// Reads a reply that is not a page of records.
+pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8], what: &str) -> Result<T> {
+    if error::is_markup(body) {
+        return Err(error::not_json(what));
+    }
+    serde_json::from_slice(body).map_err(|error| decode::undecodable(&error))
+}
+
+fn describe_path(object: &str) -> Result<String> {
+    let good = !object.is_empty()
+        && object
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if good {
+        Ok(format!("sobjects/{object}/describe"))
+    } else {
+        Err(Error::new(
+            ErrorKind::ObjectUnknown,
+            format!("object \"{object}\" cannot exist"),
+        ))
+    }
+}
+
+/// Only an expired session is cured by a new one; other refusals would sign in for ever (2.4).
+fn has_expired(reply: &Reply) -> bool {
+    reply.status == StatusCode::UNAUTHORIZED
+        && error::faults(&reply.body)
+            .iter()
+            .any(|fault| fault.code == "INVALID_SESSION_ID")
+}
+
+/// `api-usage=10018/100000`, alone or among others (section 10).
+fn usage_of(header: &str) -> Option<Usage> {
+    header.split([';', ',']).find_map(|part| {
+        let (used, allowed) = part.trim().strip_prefix("api-usage=")?.split_once('/')?;
+        Some(Usage {
+            used: used.trim().parse().ok()?,
+            allowed: allowed.trim().parse().ok()?,
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_allotment_is_found_among_others() {
+        for (header, expected) in [
+            ("api-usage=10018/100000", Some((10_018, 100_000))),
+            (
+                "api-usage=25/5000; per-app-api-usage=17/250(appName=x)",
+                Some((25, 5_000)),
+            ),
+            ("api-bursts=1/750, api-usage=3/4", Some((3, 4))),
+            ("per-app-api-usage=17/250", None),
+            ("api-usage=x/4", None),
+        ] {
+            let usage = usage_of(header).map(|usage| (usage.used, usage.allowed));
+            assert_eq!(usage, expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn object_names_stay_in_the_path() {
+        assert!(describe_path("ns__Thing__c").is_ok());
+        for bad in ["", "a/b", "a?b", "..", "a b"] {
+            assert!(describe_path(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -194,7 +194,7 @@ fn remote_field(object: &str, field: FieldDescribe, stamp: Option<&str>) -> Remo
 }
 
 /// The decoded form of a field type; nothing for a type that the vendor has added since (3.3).
-fn column_type(remote_type: &str) -> Option<ColumnType> {
+pub(crate) fn column_type(remote_type: &str) -> Option<ColumnType> {
     Some(match remote_type {
         "boolean" => ColumnType::Bool,
         "int" => ColumnType::Int32,

@@ -5,10 +5,8 @@ use crate::decode::PageDecoder;
 use crate::deparse;
 use crate::ids;
 use crate::scan::{self, Pages};
-use crate::session::{Call, Org};
-use crm_core::{
-    BoxFuture, CallStats, Error, ErrorKind, Filter, Page, PageStream, RemoteQuery, Result, Value,
-};
+use crate::session::{Call, SalesforceSession};
+use crm_core::{CallStats, Error, ErrorKind, Filter, Page, RemoteQuery, Result, Value};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,7 +32,7 @@ pub(crate) fn batch_size(query: &RemoteQuery) -> usize {
 
 /// The records of a list of identifiers, in batches.
 pub(crate) struct Lookups {
-    org: Arc<Org>,
+    session: Arc<SalesforceSession>,
     stats: Arc<CallStats>,
     query: RemoteQuery,
     decoder: Arc<PageDecoder>,
@@ -54,7 +52,7 @@ struct Body<'a> {
 impl Lookups {
     /// A lookup of `ids`; nothing is sent yet. One that occurs twice is fetched once.
     pub(crate) fn new(
-        org: Arc<Org>,
+        session: Arc<SalesforceSession>,
         query: RemoteQuery,
         ids: Vec<String>,
         stats: Arc<CallStats>,
@@ -64,9 +62,9 @@ impl Lookups {
         let ids = ids.iter().filter_map(|id| ids::canonical(id));
         let ids = ids.filter(|id| known.insert(id.clone())).collect();
         Self {
-            decoder: Arc::new(PageDecoder::new(&query, org.zone)),
+            decoder: Arc::new(PageDecoder::new(&query, session.zone())),
             by_query: needs_query(&query),
-            org,
+            session,
             stats,
             query,
             ids,
@@ -75,7 +73,8 @@ impl Lookups {
         }
     }
 
-    async fn next_page(&mut self) -> Result<Option<Page>> {
+    /// The next page that holds records.
+    pub(crate) async fn next_page(&mut self) -> Result<Option<Page>> {
         loop {
             if let Some((pages, n_ids)) = &mut self.running {
                 if let Some(page) = pages.next_page().await? {
@@ -120,9 +119,9 @@ impl Lookups {
         let body = serde_json::to_vec(&body)
             .map_err(|error| Error::new(ErrorKind::Undecodable, error.to_string()))?;
         let object = deparse::object_name(&self.query.object)?;
-        let target = self.org.path(&format!("composite/sobjects/{object}"));
-        let call = Call::ask(&target, body).for_data();
-        let reply = self.org.call(&call, &self.stats).await?;
+        let target = self.session.path(&format!("composite/sobjects/{object}"));
+        let call = Call::post(target, body).for_data();
+        let reply = self.session.call(&call, &self.stats).await?;
         let page = self.decoder.record_list(&reply.body)?;
         self.n_done = end;
         Ok(page)
@@ -140,18 +139,12 @@ impl Lookups {
             ..self.query.clone()
         };
         let pages = Pages::with_decoder(
-            Arc::clone(&self.org),
+            Arc::clone(&self.session),
             query,
             Arc::clone(&self.stats),
             Arc::clone(&self.decoder),
         );
         self.running = Some((pages, end - self.n_done));
-    }
-}
-
-impl PageStream for Lookups {
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>>> {
-        Box::pin(self.next_page())
     }
 }
 

@@ -3,23 +3,20 @@
 //! A page is asked for again when it is lost, since asking changes nothing; what arrives is counted against what was
 //! announced (spec S-10).
 
-use crate::composite;
 use crate::decode::{PageDecoder, QueryReply};
 use crate::deparse;
-use crate::session::{Call, Org};
+use crate::lookup::Lookups;
+use crate::session::{Call, SalesforceSession, Subreply};
 use crm_core::{BoxFuture, CallStats, Error, ErrorKind, Page, PageStream, RemoteQuery, Result};
 use crm_http::header::{HeaderName, HeaderValue};
-use crm_http::Reply;
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use url::form_urlencoded::byte_serialize;
 
-/// The vendor reads so many bytes of address and headers together (4.6).
-const LONGEST_HEAD: usize = 16_384;
-/// Room for the headers the HTTP client adds.
-const OTHER_HEADERS: usize = 1_000;
+/// The vendor reads 16,384 bytes of address and headers together (4.6); tokens and the rest take up to 4,000.
+const LONGEST_ADDRESS: usize = 12_000;
 /// Records a page at most and at least; the vendor takes smaller numbers for the least.
 const LARGEST_PAGE: u32 = 2_000;
 const SMALLEST_PAGE: u32 = 200;
@@ -31,9 +28,40 @@ pub(crate) fn page_size(wish: Option<u32>) -> u32 {
     wish.map_or(LARGEST_PAGE, |wish| wish.clamp(SMALLEST_PAGE, LARGEST_PAGE))
 }
 
+/// A scan of either kind.
+pub(crate) enum ScanStream {
+    /// By a query.
+    Pages(Pages),
+    /// By identifiers.
+    Lookups(Lookups),
+}
+
+impl ScanStream {
+    /// A scan; nothing is sent yet.
+    pub(crate) fn new(
+        session: Arc<SalesforceSession>,
+        mut query: RemoteQuery,
+        stats: Arc<CallStats>,
+    ) -> Self {
+        match query.lookup.take() {
+            Some(ids) => Self::Lookups(Lookups::new(session, query, ids, stats)),
+            None => Self::Pages(Pages::new(session, query, stats)),
+        }
+    }
+}
+
+impl PageStream for ScanStream {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>>> {
+        match self {
+            Self::Pages(pages) => Box::pin(pages.next_page()),
+            Self::Lookups(lookups) => Box::pin(lookups.next_page()),
+        }
+    }
+}
+
 /// The pages of one query.
 pub(crate) struct Pages {
-    org: Arc<Org>,
+    session: Arc<SalesforceSession>,
     stats: Arc<CallStats>,
     query: RemoteQuery,
     decoder: Arc<PageDecoder>,
@@ -68,20 +96,20 @@ impl Followed {
 
 impl Pages {
     /// A scan; nothing is sent yet.
-    pub(crate) fn new(org: Arc<Org>, query: RemoteQuery, stats: Arc<CallStats>) -> Self {
-        let decoder = Arc::new(PageDecoder::new(&query, org.zone));
-        Self::with_decoder(org, query, stats, decoder)
+    fn new(session: Arc<SalesforceSession>, query: RemoteQuery, stats: Arc<CallStats>) -> Self {
+        let decoder = Arc::new(PageDecoder::new(&query, session.zone()));
+        Self::with_decoder(session, query, stats, decoder)
     }
 
     /// A scan whose pages look like another one's.
     pub(crate) fn with_decoder(
-        org: Arc<Org>,
+        session: Arc<SalesforceSession>,
         query: RemoteQuery,
         stats: Arc<CallStats>,
         decoder: Arc<PageDecoder>,
     ) -> Self {
         Self {
-            org,
+            session,
             stats,
             query,
             decoder,
@@ -117,8 +145,8 @@ impl Pages {
                     reply
                 }
                 State::Next(link) => {
-                    let call = self.headed(Call::get(link).for_data());
-                    let reply = self.org.call(&call, &self.stats).await;
+                    let call = self.sized(Call::get(link).for_data());
+                    let reply = self.session.call(&call, &self.stats).await;
                     let reply = reply.and_then(|reply| self.decoder.query_reply(&reply.body));
                     reply.map_err(|error| self.about(error))?
                 }
@@ -134,32 +162,29 @@ impl Pages {
 
     /// Sends the statement in an address where it fits, else in the body of a composite call.
     async fn first(&self) -> Result<QueryReply> {
-        let soql = deparse::statement(&self.query)?;
-        let (reply, is_wrapped) = ask(&self.org, &soql, self.query.page_size, &self.stats).await?;
-        if !is_wrapped {
+        let link = query_link(&self.session, &deparse::statement(&self.query)?);
+        if link.len() <= LONGEST_ADDRESS {
+            let call = self.sized(Call::get(link).for_data());
+            let reply = self.session.call(&call, &self.stats).await?;
             return self.decoder.query_reply(&reply.body);
         }
-        let answers = composite::answers(&reply, 1)?;
-        let text = answers.into_iter().next().unwrap_or(Ok(""))?;
-        let mut decoded = self.decoder.query_reply(text.as_bytes())?;
-        decoded.page.bytes = reply.body.len();
-        Ok(decoded)
+        let text = ask_in_body(&self.session, link, &self.stats).await?;
+        self.decoder.query_reply(text.body()?.as_bytes())
     }
 
-    fn headed<'a>(&self, call: Call<'a>) -> Call<'a> {
-        match self.query.page_size {
-            Some(wish) => call.with(
-                HeaderName::from_static("sforce-query-options"),
-                batch_size(wish),
-            ),
-            None => call,
+    fn sized(&self, call: Call) -> Call {
+        let Some(wish) = self.query.page_size else {
+            return call;
+        };
+        let name = HeaderName::from_static("sforce-query-options");
+        match HeaderValue::from_str(&format!("batchSize={}", page_size(Some(wish)))) {
+            Ok(value) => call.header(name, value),
+            Err(_) => call,
         }
     }
 
     fn counted(&self, reply: &QueryReply) -> Result<Page> {
-        let count = announced(reply).ok_or_else(|| {
-            Error::new(ErrorKind::NotSupported, "the CRM does not count this object's records")
-        })?;
+        let count = announced(reply).ok_or_else(uncounted)?;
         Ok(self.decoder.count_page(count, reply.page.bytes))
     }
 
@@ -211,72 +236,58 @@ impl Pages {
     }
 }
 
-impl PageStream for Pages {
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>>> {
-        Box::pin(self.next_page())
-    }
-}
-
 /// How many records match the query's filter, in one call.
 ///
 /// # Errors
-/// As [`Org::call`]; [`ErrorKind::NotSupported`] where the vendor does not count.
-pub(crate) async fn count(org: &Org, query: &RemoteQuery, stats: &CallStats) -> Result<u64> {
-    let told = |error| about(query, error);
-    let soql = deparse::count(query)?;
+/// As [`SalesforceSession::call`]; [`ErrorKind::NotSupported`] where the vendor does not count.
+pub(crate) async fn count(
+    session: &SalesforceSession,
+    query: &RemoteQuery,
+    stats: &CallStats,
+) -> Result<u64> {
     let decoder = PageDecoder::new(
         &RemoteQuery {
             fields: Vec::new(),
             ..query.clone()
         },
-        org.zone,
+        session.zone(),
     );
-    let (reply, is_wrapped) = ask(org, &soql, None, stats).await.map_err(told)?;
-    let counted = if is_wrapped {
-        let answers = composite::answers(&reply, 1)?;
-        let text = answers.into_iter().next().unwrap_or(Ok("")).map_err(told)?;
-        decoder.query_reply(text.as_bytes())
-    } else {
-        decoder.query_reply(&reply.body)
-    };
-    announced(&counted.map_err(told)?).ok_or_else(|| {
-        Error::new(ErrorKind::NotSupported, "the CRM does not count this object's records")
-    })
-}
-
-/// Sends a statement; whether the reply is a composite's.
-async fn ask(
-    org: &Org,
-    soql: &str,
-    wish: Option<u32>,
-    stats: &CallStats,
-) -> Result<(Reply, bool)> {
-    let encoded: String = byte_serialize(soql.as_bytes()).collect();
-    let target = format!("{}{encoded}", org.path("query?q="));
-    // Signing in comes first: the token's length counts.
-    if org.head_length(&target, stats).await? + OTHER_HEADERS <= LONGEST_HEAD {
-        let mut call = Call::get(&target).for_data();
-        if let Some(wish) = wish {
-            let name = HeaderName::from_static("sforce-query-options");
-            call = call.with(name, batch_size(wish));
+    let link = query_link(session, &deparse::count(query)?);
+    let reply = async {
+        if link.len() <= LONGEST_ADDRESS {
+            let reply = session.call(&Call::get(link).for_data(), stats).await?;
+            return decoder.query_reply(&reply.body);
         }
-        return Ok((org.call(&call, stats).await?, false));
-    }
-    let mut headers = serde_json::Map::new();
-    if let Some(wish) = wish {
-        let value = format!("batchSize={}", page_size(Some(wish)));
-        headers.insert("Sforce-Query-Options".into(), value.into());
-    }
-    let headers = (!headers.is_empty()).then_some(&headers);
-    let body = composite::body(&[target], headers)?;
-    let composite = org.path("composite");
-    let call = Call::ask(&composite, body).for_data();
-    Ok((org.call(&call, stats).await?, true))
+        let text = ask_in_body(session, link, stats).await?;
+        decoder.query_reply(text.body()?.as_bytes())
+    };
+    let reply = reply.await.map_err(|error| about(query, error))?;
+    announced(&reply).ok_or_else(uncounted)
 }
 
-fn batch_size(wish: u32) -> HeaderValue {
-    let text = format!("batchSize={}", page_size(Some(wish)));
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("batchSize=2000"))
+/// The address that runs a statement.
+pub(crate) fn query_link(session: &SalesforceSession, soql: &str) -> String {
+    let encoded: String = byte_serialize(soql.as_bytes()).collect();
+    format!("{}{encoded}", session.path("query?q="))
+}
+
+/// Runs a statement whose address is too long, in the body of a composite call.
+async fn ask_in_body(
+    session: &SalesforceSession,
+    link: String,
+    stats: &CallStats,
+) -> Result<Subreply> {
+    let mut replies = session.call_together(&[link], true, stats).await?;
+    replies
+        .pop()
+        .ok_or_else(|| Error::new(ErrorKind::Undecodable, "the reply holds no answer"))
+}
+
+fn uncounted() -> Error {
+    Error::new(
+        ErrorKind::NotSupported,
+        "the CRM does not count the records of this object",
+    )
 }
 
 /// The number of records that will come; nothing where the vendor says that it does not know.

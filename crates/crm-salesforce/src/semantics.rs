@@ -203,7 +203,8 @@ pub(crate) mod tests {
 
     /// The default column of a vendor type, as `describe.rs` makes it.
     pub(crate) fn usual(remote_type: &str) -> FieldFacts {
-        let column_type = crate::describe::column_type(remote_type).unwrap_or(ColumnType::Text);
+        let column_type = crate::describe::column_type(&remote_type.to_ascii_lowercase())
+            .unwrap_or(ColumnType::Text);
         facts(remote_type, column_type)
     }
 

@@ -2,8 +2,8 @@
 
 use crate::auth::{SignIn, SignInRequest, auth_of};
 use crate::describe::{DescribeCache, Described, GlobalDescribe};
-use crate::scan::ScanStream;
-use crate::{decode, deparse, describe, error, options};
+use crate::scan::{self, ScanStream};
+use crate::{decode, describe, error, options};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Error, ErrorKind, ObjectSummary, PageStream,
     RemoteObject, RemoteQuery, Result, Session, Usage, Zone,
@@ -176,7 +176,6 @@ impl SalesforceSession {
             let mut call = Call::post(self.path("composite"), body);
             call.data = data;
             let reply = self.call(&call, stats).await?;
-            stats.add_bytes(reply.body.len() as u64);
             let reply: CompositeReply = json(&reply.body, "the replies to several requests")?;
             if reply.composite_response.len() != chunk.len() {
                 return Err(Error::new(
@@ -343,22 +342,7 @@ impl Session for SalesforceSession {
         query: &'a RemoteQuery,
         stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<u64>> {
-        Box::pin(async move {
-            #[derive(Deserialize)]
-            #[serde(rename_all = "camelCase")]
-            struct Counted {
-                total_size: i64,
-            }
-            let link = crate::scan::query_link(self, &deparse::count(query)?);
-            let reply = self.call(&Call::get(link).for_data(), stats).await?;
-            let counted: Counted = json(&reply.body, "a count")?;
-            u64::try_from(counted.total_size).map_err(|_| {
-                Error::new(
-                    ErrorKind::NotSupported,
-                    "the CRM does not count the records of this object",
-                )
-            })
-        })
+        Box::pin(scan::count(self, query, stats))
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -488,3 +488,6 @@ fn shortened(value: &str) -> String {
     }
     format!("{}…", &value[..value.floor_char_boundary(LONGEST_RAW)])
 }
+
+#[cfg(test)]
+mod tests;

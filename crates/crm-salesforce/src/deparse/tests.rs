@@ -184,7 +184,7 @@ fn read_literal(soql: &str) -> Option<(String, &str)> {
             '\\' => {
                 let escape = rest.chars().next()?;
                 rest = &rest[escape.len_utf8()..];
-                value.push(match escape {
+                let meant = match escape {
                     'n' | 'N' => '\n',
                     'r' | 'R' => '\r',
                     't' | 'T' => '\t',
@@ -201,7 +201,8 @@ fn read_literal(soql: &str) -> Option<(String, &str)> {
                         escape
                     }
                     _ => return None,
-                });
+                };
+                value.push(meant);
             }
             control if control.is_control() => return None,
             plain => value.push(plain),

@@ -6,6 +6,9 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+/// Descriptions are large: a session that has read so many begins anew.
+const MOST_HELD: usize = 100;
+
 /// An object described, and when the vendor last changed it.
 #[derive(Clone)]
 pub(crate) struct Described {
@@ -26,6 +29,9 @@ impl DescribeCache {
 
     pub(crate) fn put(&self, object: &str, described: Described) {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= MOST_HELD {
+            held.clear();
+        }
         held.insert(object.to_ascii_lowercase(), described);
     }
 }
@@ -148,11 +154,21 @@ pub(crate) fn object(body: &[u8]) -> Result<RemoteObject> {
     let stamp = ["LastModifiedDate", "SystemModstamp"]
         .into_iter()
         .find(|name| has(name));
+    // The field is there exactly where the organisation has several currencies.
+    let has_currencies = described
+        .fields
+        .iter()
+        .any(|field| field.name == "CurrencyIsoCode");
     let fields = described
         .fields
         .into_iter()
         .filter(|field| !field.deprecated_and_hidden)
-        .map(|field| remote_field(&object_name, field, stamp))
+        .map(|field| {
+            let mut remote = remote_field(&object_name, field, stamp);
+            // Amounts are sorted as converted there, and returned as they are.
+            remote.sortable &= !(has_currencies && remote.remote_type == "currency");
+            remote
+        })
         .collect();
     Ok(RemoteObject {
         summary: described.head.into_summary(),
@@ -261,6 +277,42 @@ mod tests {
         assert!(field.required && !field.identifier);
         assert_eq!(field.precision, Some((18, 2)));
         assert_eq!(field.enumeration, None);
+    }
+
+    #[test]
+    fn amounts_in_several_currencies_have_no_common_order() {
+        let amounts = |more: &str| {
+            let body = format!(
+                r#"{{"name":"X","fields":[{{"name":"Amount","type":"currency","sortable":true}}{more}]}}"#
+            );
+            object(body.as_bytes()).unwrap().fields[0].sortable
+        };
+        assert!(amounts(""));
+        assert!(!amounts(r#",{"name":"CurrencyIsoCode","type":"picklist"}"#));
+    }
+
+    #[test]
+    fn hidden_fields_are_left_out_and_old_forms_are_read() {
+        let body = br#"{"name":"X","fields":[{"name":"Gone","type":"string","deprecatedAndHidden":true}]}"#;
+        assert!(object(body).unwrap().fields.is_empty());
+        let old = include_bytes!("../tests/fixtures/sobject_describe_success_response.json");
+        assert!(!object(old).unwrap().fields.is_empty());
+        let account = object(include_bytes!("../tests/fixtures/describe_Account.json")).unwrap();
+        assert_eq!(account.fields.len(), 68);
+        assert!(
+            account
+                .fields
+                .iter()
+                .all(|field| field.column_type.is_some())
+        );
+        let listed = include_bytes!("../tests/fixtures/describe_global.json");
+        let listed: GlobalDescribe = json(listed, "").unwrap();
+        let objects = listed.into_objects();
+        let account = objects
+            .iter()
+            .find(|object| object.name == "Account")
+            .unwrap();
+        assert!(account.selectable && account.insertable && account.deletions_tracked);
     }
 
     #[test]

@@ -9,7 +9,11 @@ use crm_core::{Account, CallStats, Error, ErrorKind, ExposeSecret, Place, Result
 use crm_http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use crm_http::{Bearer, Fresh, HttpService, Method, Reply, Request, RetryPolicy, Url, send_again};
 use serde::Deserialize;
+use std::io::Read;
 use std::time::{Duration, SystemTime};
+
+/// A key in PEM has a few thousand bytes.
+const LARGEST_KEY_FILE: u64 = 64 * 1024;
 
 /// An account signed in.
 #[derive(Debug)]
@@ -215,19 +219,32 @@ impl SignInRequest<'_> {
 
     fn signing_key(&self) -> Result<SigningKey> {
         if let Some(path) = self.account.get("private_key_file") {
-            let pem: SecretString = std::fs::read_to_string(path)
-                .map_err(|error| {
-                    Error::new(
-                        ErrorKind::OptionValue,
-                        format!("could not read private key file \"{path}\""),
-                    )
-                    .with_detail(error.to_string())
-                })?
-                .into();
+            if self.account.has("private_key") {
+                return Err(Error::new(
+                    ErrorKind::OptionValue,
+                    "options \"private_key\" and \"private_key_file\" exclude each other",
+                ));
+            }
+            let pem = read_key_file(path).map_err(|error| {
+                Error::new(
+                    ErrorKind::OptionValue,
+                    format!("could not read private key file \"{path}\""),
+                )
+                .with_detail(error.to_string())
+            })?;
             return SigningKey::from_pem(&pem, "private_key_file");
         }
         SigningKey::from_pem(self.account.require_secret("private_key")?, "private_key")
     }
+}
+
+/// Reads no more than a key can be, whatever the path leads to.
+fn read_key_file(path: &str) -> std::io::Result<SecretString> {
+    let mut pem = String::new();
+    std::fs::File::open(path)?
+        .take(LARGEST_KEY_FILE)
+        .read_to_string(&mut pem)?;
+    Ok(pem.into())
 }
 
 fn encoded(form: &[(&str, SecretString)]) -> String {
@@ -258,7 +275,7 @@ struct TokenReply {
     #[serde(default)]
     id: String,
     #[serde(default)]
-    expires_in: Option<u64>,
+    expires_in: Option<serde_json::Value>,
 }
 
 fn granted(reply: &Reply, auth: &'static str) -> Result<Fresh<SignIn>> {
@@ -269,9 +286,7 @@ fn granted(reply: &Reply, auth: &'static str) -> Result<Fresh<SignIn>> {
         .map_err(|_| Error::new(ErrorKind::Undecodable, "the sign-in's reply cannot be read"))?;
     // The identity address ends in organisation and user (2.1).
     let organization_id = token.id.rsplit('/').nth(1).unwrap_or_default().to_owned();
-    let life = token
-        .expires_in
-        .map(|seconds| Duration::from_secs(seconds.saturating_sub(30)));
+    let life = token.expires_in.as_ref().and_then(usable_life);
     Ok(Fresh {
         token: SignIn {
             bearer: Bearer::new(token.access_token.into(), &token.instance_url)?,
@@ -281,6 +296,15 @@ fn granted(reply: &Reply, auth: &'static str) -> Result<Fresh<SignIn>> {
         },
         life,
     })
+}
+
+/// The announced life less a margin for the way. The vendor's numbers come as numbers and as text.
+fn usable_life(expires_in: &serde_json::Value) -> Option<Duration> {
+    let seconds = match expires_in {
+        serde_json::Value::String(text) => text.parse().ok()?,
+        value => value.as_u64()?,
+    };
+    Duration::from_secs(seconds).checked_sub(Duration::from_secs(30))
 }
 
 fn refused(reply: &Reply, auth: &str) -> Error {

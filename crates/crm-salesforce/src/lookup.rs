@@ -6,7 +6,9 @@ use crate::deparse;
 use crate::ids;
 use crate::scan::{self, Pages};
 use crate::session::{Call, SalesforceSession};
-use crm_core::{CallStats, Error, ErrorKind, Filter, Page, RemoteQuery, Result, Value};
+use crm_core::{
+    BoxFuture, CallStats, Error, ErrorKind, Filter, Page, PageStream, RemoteQuery, Result, Value,
+};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -73,8 +75,7 @@ impl Lookups {
         }
     }
 
-    /// The next page that holds records.
-    pub(crate) async fn next_page(&mut self) -> Result<Option<Page>> {
+    async fn next_page(&mut self) -> Result<Option<Page>> {
         loop {
             if let Some((pages, n_ids)) = &mut self.running {
                 if let Some(page) = pages.next_page().await? {
@@ -145,6 +146,12 @@ impl Lookups {
             Arc::clone(&self.decoder),
         );
         self.running = Some((pages, end - self.n_done));
+    }
+}
+
+impl PageStream for Lookups {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>>> {
+        Box::pin(self.next_page())
     }
 }
 

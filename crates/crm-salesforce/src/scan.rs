@@ -28,34 +28,15 @@ pub(crate) fn page_size(wish: Option<u32>) -> u32 {
     wish.map_or(LARGEST_PAGE, |wish| wish.clamp(SMALLEST_PAGE, LARGEST_PAGE))
 }
 
-/// A scan of either kind.
-pub(crate) enum ScanStream {
-    /// By a query.
-    Pages(Pages),
-    /// By identifiers.
-    Lookups(Lookups),
-}
-
-impl ScanStream {
-    /// A scan; nothing is sent yet.
-    pub(crate) fn new(
-        session: Arc<SalesforceSession>,
-        mut query: RemoteQuery,
-        stats: Arc<CallStats>,
-    ) -> Self {
-        match query.lookup.take() {
-            Some(ids) => Self::Lookups(Lookups::new(session, query, ids, stats)),
-            None => Self::Pages(Pages::new(session, query, stats)),
-        }
-    }
-}
-
-impl PageStream for ScanStream {
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>>> {
-        match self {
-            Self::Pages(pages) => Box::pin(pages.next_page()),
-            Self::Lookups(lookups) => Box::pin(lookups.next_page()),
-        }
+/// A scan by identifiers or by a query; nothing is sent yet.
+pub(crate) fn start(
+    session: Arc<SalesforceSession>,
+    mut query: RemoteQuery,
+    stats: Arc<CallStats>,
+) -> Box<dyn PageStream> {
+    match query.lookup.take() {
+        Some(ids) => Box::new(Lookups::new(session, query, ids, stats)),
+        None => Box::new(Pages::new(session, query, stats)),
     }
 }
 
@@ -233,6 +214,12 @@ impl Pages {
 
     fn about(&self, error: Error) -> Error {
         about(&self.query, error)
+    }
+}
+
+impl PageStream for Pages {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>>> {
+        Box::pin(self.next_page())
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::auth::{SignIn, SignInRequest, auth_of};
 use crate::describe::{DescribeCache, Described, GlobalDescribe};
-use crate::scan::{self, ScanStream};
-use crate::{decode, describe, error, options};
+use crate::error::Fault;
+use crate::{decode, deparse, describe, error, options, scan};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Error, ErrorKind, ObjectSummary, PageStream,
     RemoteObject, RemoteQuery, Result, Session, Usage, Zone,
@@ -334,7 +334,7 @@ impl Session for SalesforceSession {
     }
 
     fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream> {
-        Box::new(ScanStream::new(self, query, stats))
+        scan::start(self, query, stats)
     }
 
     fn count<'a>(
@@ -408,26 +408,19 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8], what: &str) -> Result
 }
 
 fn describe_path(object: &str) -> Result<String> {
-    let good = !object.is_empty()
-        && object
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if good {
-        Ok(format!("sobjects/{object}/describe"))
-    } else {
-        Err(Error::new(
-            ErrorKind::ObjectUnknown,
-            format!("object \"{object}\" cannot exist"),
-        ))
-    }
+    let object = deparse::object_name(object)?;
+    Ok(format!("sobjects/{object}/describe"))
 }
 
-/// Only an expired session is cured by a new one; other refusals would sign in for ever (2.4).
+/// Only an expired session is cured by a new one; other refusals would cost a sign-in with each call (2.4).
 fn has_expired(reply: &Reply) -> bool {
-    reply.status == StatusCode::UNAUTHORIZED
-        && error::faults(&reply.body)
-            .iter()
-            .any(|fault| fault.code == "INVALID_SESSION_ID")
+    reply.status == StatusCode::UNAUTHORIZED && error::faults(&reply.body).iter().any(is_expiry)
+}
+
+fn is_expiry(fault: &Fault) -> bool {
+    fault.code == "INVALID_SESSION_ID"
+        && !fault.text.contains("not valid for use with the REST API")
+        && !fault.text.contains("Connected app is not attached")
 }
 
 /// `api-usage=10018/100000`, alone or among others (section 10).
@@ -459,6 +452,30 @@ mod tests {
         ] {
             let usage = usage_of(header).map(|usage| (usage.used, usage.allowed));
             assert_eq!(usage, expected, "{header}");
+        }
+    }
+
+    #[test]
+    fn which_refusals_a_new_session_cures() {
+        for (code, text, expected) in [
+            ("INVALID_SESSION_ID", "Session expired or invalid", true),
+            (
+                "INVALID_SESSION_ID",
+                "This session is not valid for use with the REST API",
+                false,
+            ),
+            (
+                "INVALID_SESSION_ID",
+                "Connected app is not attached to Agent",
+                false,
+            ),
+            ("INVALID_AUTH_HEADER", "", false),
+        ] {
+            let fault = Fault {
+                code: code.into(),
+                text: text.into(),
+            };
+            assert_eq!(is_expiry(&fault), expected, "{code} {text}");
         }
     }
 

@@ -5,7 +5,7 @@ use crate::pg::datum::{LocalType, RowWriter};
 use crate::plan::private::ScanPlan;
 use crate::plan::table::{TablePlan, remote_query};
 use crate::runtime;
-use crm_core::{CallStats, Page, Result, Session};
+use crm_core::{CallStats, Error, Page, Result, Session};
 use pgrx::pg_sys;
 use std::sync::Arc;
 
@@ -29,14 +29,21 @@ pub fn sample(table: &CollectedTable, session: Arc<dyn Session>, wanted: usize) 
     let query = remote_query(&plan, None, None, None);
     let counted = query.clone();
     let counting = Arc::clone(&session);
+    let in_context = |error: Error| {
+        error.in_context(format!(
+            "could not sample object \"{}\" of server \"{}\"",
+            table.options.object, table.server.name
+        ))
+    };
     let total = runtime::run(async move {
         let stats = CallStats::default();
         counting.count(&counted, &stats).await
-    })?;
+    })
+    .map_err(in_context)?;
     let mut scan = runtime::Scan::start(session, query, Arc::new(CallStats::default()))?;
     let (mut pages, mut seen) = (Vec::new(), 0);
     while seen < wanted {
-        let Some(page) = scan.next_page()? else {
+        let Some(page) = scan.next_page().map_err(in_context)? else {
             break;
         };
         seen += page.n_rows;

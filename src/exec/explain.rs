@@ -33,6 +33,8 @@ pub fn explain_scan(
         explain.text("Transport", "rest");
         if explain.shows_costs() {
             explain.integer("Estimated Remote Rows", plan.estimated_rows.round() as u64);
+            // A data call brings one page.
+            explain.integer("Estimated Pages", plan.estimated_calls.round() as u64);
             explain.integer("Estimated API Calls", plan.estimated_calls.round() as u64);
         }
         let usage = session::existing(table.server.oid, user).and_then(|session| session.usage());

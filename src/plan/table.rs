@@ -252,21 +252,30 @@ pub fn shown_query(plan: &ScanPlan, table: &CollectedTable) -> crm_core::Result<
             Bound::Filter { filter, .. } => Some(filter),
         },
     };
-    let lookup = plan.lookup.as_ref().map(|operand| match operand {
-        Operand::Constant(Value::Text(key)) => vec![key.clone()],
-        Operand::Constant(Value::List(keys)) => keys
-            .iter()
-            .filter_map(|key| match key {
-                Value::Text(key) => Some(key.clone()),
-                _ => None,
-            })
-            .collect(),
-        Operand::Constant(_) => Vec::new(),
-        Operand::Parameter { index, .. } => vec![format!("${}", index + 1)],
-    });
+    let (filter, lookup) = match &plan.lookup {
+        None => (filter, None),
+        Some(Operand::Constant(Value::Text(key))) => (None, Some(vec![key.clone()])),
+        Some(Operand::Constant(Value::List(keys))) => (None, Some(texts(keys))),
+        Some(Operand::Constant(_)) => (None, Some(Vec::new())),
+        Some(Operand::Parameter { index, .. }) => {
+            let identified = Filter::In {
+                field: plan.identifier.clone(),
+                values: Value::Placeholder(index + 1),
+            };
+            (Some(identified), None)
+        }
+    };
     table
         .connector
         .deparse(&remote_query(plan, filter, lookup, plan.limit))
+}
+
+fn texts(values: &[Value]) -> Vec<String> {
+    let texts = values.iter().filter_map(|value| match value {
+        Value::Text(text) => Some(text.clone()),
+        _ => None,
+    });
+    texts.collect()
 }
 
 fn highest_parameter(filter: &Filter<Operand>) -> usize {

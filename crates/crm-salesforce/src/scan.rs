@@ -282,9 +282,8 @@ fn announced(reply: &QueryReply) -> Option<u64> {
     reply.total_size.and_then(|total| u64::try_from(total).ok())
 }
 
-/// Says what was read, and with which query where the vendor found fault with it.
+/// Says with which query it was read, where the vendor found fault with it. The caller says what was read.
 pub(crate) fn about(query: &RemoteQuery, error: Error) -> Error {
-    let error = error.in_context(format!("could not read object \"{}\"", query.object));
     let is_refused = matches!(
         error.kind(),
         ErrorKind::FieldUnknown | ErrorKind::RemoteFault | ErrorKind::NotSupported

@@ -108,6 +108,10 @@ fn describe_tls(error: Error, fault: &rustls::Error) -> Error {
         Certificate::UnknownIssuer => error
             .with_detail("TLS: the certificate's issuer is unknown")
             .with_hint("If the host uses a private certificate authority, name its PEM file in the server option ca_file."),
+        // An authority of the same name is trusted, but another key of it has signed.
+        Certificate::BadSignature => error
+            .with_detail("TLS: the certificate is signed by an unknown key of its issuer")
+            .with_hint("If the private certificate authority was made anew, the server option ca_file must name its new PEM file."),
         Certificate::Expired | Certificate::ExpiredContext { .. } => error
             .with_detail("TLS: the certificate has expired")
             .with_hint("Check this machine's clock; if it is right, the host must renew its certificate."),

@@ -86,8 +86,13 @@ impl Connector for Salesforce {
             return 1.0;
         }
         if let Some(ids) = &query.lookup {
-            let n_batches = ids.len().div_ceil(lookup::batch_size(query));
-            return f64::from(u32::try_from(n_batches).unwrap_or(u32::MAX));
+            // While a statement is planned the identifiers are not known yet, only how many are expected.
+            let wanted = if ids.is_empty() {
+                rows
+            } else {
+                ids.len() as f64
+            };
+            return (wanted / lookup::batch_size(query) as f64).ceil().max(1.0);
         }
         let rows = query.limit.map_or(rows, |limit| rows.min(limit as f64));
         (rows / f64::from(scan::page_size(query.page_size)))

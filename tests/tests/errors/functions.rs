@@ -16,7 +16,7 @@ async fn check_says_who_and_where_and_what_is_left() {
     let bench = Bench::plain("check").await;
     bench.admin.limits(1_000, 15_000).await;
     let sql = format!(
-        "SELECT server, user_name, organization, host, api_version, auth, calls_allowed,
+        "SELECT server, user_name, organization IN ('CRM Sandbox Test Org', '00D5x0000000001EAA'), host, api_version, auth, calls_allowed,
                 calls_used + calls_left = calls_allowed, calls_used BETWEEN 1000 AND 1010
          FROM crm.check('{}')",
         bench.name
@@ -24,7 +24,7 @@ async fn check_says_who_and_where_and_what_is_left() {
     let expected = some(&[
         &bench.name,
         &bench.sandbox.credentials.username,
-        "CRM Sandbox Test Org",
+        "t",
         &format!("127.0.0.1:{}", bench.sandbox.port),
         "66.0",
         "password",

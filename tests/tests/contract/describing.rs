@@ -1,0 +1,154 @@
+//! Metadata: what objects there are and what fields they have, in few calls.
+
+use crm_core::{CallStats, ColumnType, ErrorKind};
+
+use crate::FIXTURES;
+use crate::fixture::Remote;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_are_listed_in_one_call_and_described_in_few() {
+    for fixture in FIXTURES {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[]);
+        let stats = CallStats::default();
+        let objects = session.objects(&stats).await.unwrap();
+        assert_eq!(stats.calls(), 2, "the sign-in and the list");
+        let names: Vec<String> = objects.iter().map(|object| object.name.clone()).collect();
+        for object in [fixture.records.object, fixture.wide] {
+            assert!(names.iter().any(|name| name == object), "{object}");
+        }
+        assert!(objects.iter().any(|object| object.custom));
+        assert!(
+            objects
+                .iter()
+                .any(|object| !object.custom && object.selectable)
+        );
+        let described = session.describe(&names, &stats).await.unwrap();
+        let wanted = names.len() as u64;
+        assert_eq!(stats.calls(), 2 + wanted.div_ceil(fixture.describe_size));
+        assert_eq!(stats.data_calls(), 0);
+        let in_order: Vec<_> = described
+            .iter()
+            .map(|object| object.summary.name.clone())
+            .collect();
+        assert_eq!(in_order, names);
+        for object in &described {
+            let identifiers = object
+                .fields
+                .iter()
+                .filter(|field| field.identifier)
+                .count();
+            assert_eq!(identifiers, 1, "{}", object.summary.name);
+            let stamps = object
+                .fields
+                .iter()
+                .filter(|field| field.modification_stamp)
+                .count();
+            assert!(stamps <= 1, "{}", object.summary.name);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_carry_what_planning_needs() {
+    for fixture in FIXTURES {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[]);
+        let records = &fixture.records;
+        let names = [records.object.to_owned()];
+        let described = session
+            .describe(&names, &CallStats::default())
+            .await
+            .unwrap();
+        let field = |name: &str| {
+            let found = described[0].fields.iter().find(|field| field.name == name);
+            found.unwrap_or_else(|| panic!("no field {name}"))
+        };
+        for (place, column_type) in [
+            (0, ColumnType::Text),
+            (1, ColumnType::Text),
+            (2, ColumnType::Numeric),
+            (3, ColumnType::Instant),
+        ] {
+            let facts = records.facts(place);
+            let field = field(&facts.name);
+            assert_eq!(field.column_type, Some(column_type), "{field:?}");
+            assert_eq!(field.remote_type, facts.remote_type, "{field:?}");
+            assert!(field.filterable && field.sortable, "{field:?}");
+            assert_eq!(field.identifier, place == 0);
+            assert!(!field.label.is_empty());
+        }
+        assert!(field(records.moment.0).modification_stamp);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn describing_again_transfers_nothing() {
+    for fixture in FIXTURES {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[]);
+        let names = [fixture.records.object.to_owned()];
+        let stats = CallStats::default();
+        let first = session.describe(&names, &stats).await.unwrap();
+        let received = stats.bytes();
+        remote.admin.clear_counters().await;
+        let second = session.describe(&names, &stats).await.unwrap();
+        assert_eq!(format!("{first:?}"), format!("{second:?}"));
+        assert_eq!(stats.bytes(), received);
+        let log = remote.admin.requests().await["log"].clone();
+        let statuses: Vec<_> = log
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| entry["status"].as_u64())
+            .collect();
+        assert_eq!(statuses, [304]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_unknown_object_is_named() {
+    for fixture in FIXTURES {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[]);
+        for names in [
+            vec!["NoSuchObject__c".to_owned()],
+            vec![
+                fixture.records.object.to_owned(),
+                "NoSuchObject__c".to_owned(),
+            ],
+        ] {
+            let error = session
+                .describe(&names, &CallStats::default())
+                .await
+                .expect_err("there is none");
+            assert_eq!(error.kind(), ErrorKind::ObjectUnknown, "{error:?}");
+            assert!(error.message().contains("NoSuchObject__c"), "{error:?}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_objects_and_fields_of_a_query_are_told_apart() {
+    for fixture in FIXTURES {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[]);
+        let mut query = fixture.records.query();
+        query.object = "NoSuchObject__c".into();
+        let error = crate::fixture::failure(&session, query).await;
+        assert_eq!(error.kind(), ErrorKind::ObjectUnknown, "{error:?}");
+        let mut query = fixture.records.query();
+        query.fields[1].name = "NoSuchField__c".into();
+        let error = crate::fixture::failure(&session, query).await;
+        assert_eq!(error.kind(), ErrorKind::FieldUnknown, "{error:?}");
+        assert!(error.hint().is_some(), "{error:?}");
+        // Names that are none are not sent.
+        remote.admin.clear_counters().await;
+        for name in ["Id, Name", "Id FROM User", "Name'", "", "a.b.", "Näme"] {
+            let mut query = fixture.records.query();
+            query.fields[1].name = name.into();
+            crate::fixture::failure(&session, query).await;
+        }
+        assert_eq!(remote.admin.data_calls().await, 0);
+    }
+}

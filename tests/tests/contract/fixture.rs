@@ -1,0 +1,281 @@
+//! What the tests must know of a CRM, and how they use it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crm_core::{
+    Account, CallStats, Column, ColumnType, Connector, Conversion, Error, FieldFacts, Filter, Page,
+    Place, QueryField, RemoteQuery, Result, Session, Value, find_option,
+};
+use crm_sandbox::{Config, Sandbox};
+use crm_tests::{Admin, open_file};
+use tempfile::TempDir;
+
+/// Options of server and user mapping.
+pub type Options = Vec<(&'static str, String)>;
+
+/// One CRM as its sandbox shows it.
+pub struct Fixture {
+    /// The connector.
+    pub connector: &'static dyn Connector,
+    /// Options of the usual sign-in.
+    pub usual: fn(&Sandbox) -> Options,
+    /// Every form of sign-in: what [`crm_core::AccountInfo::auth`] says, and its options.
+    pub sign_ins: fn(&Sandbox) -> Vec<(&'static str, Options)>,
+    /// Sign-ins that are refused by what the CRM says.
+    pub refused: fn(&Sandbox) -> Vec<Options>,
+    /// An option that asks for an interface version the CRM has given up.
+    pub retired: (&'static str, &'static str),
+    /// The user of every sign-in.
+    pub user: fn(&Sandbox) -> &str,
+    /// The organisation's name and identifier: sign-ins may tell either.
+    pub organisation: [&'static str; 2],
+    /// What occurs in the address of each call.
+    pub paths: Paths,
+    /// An object with as many records as the sandbox is told to generate, and some more.
+    pub records: Records,
+    /// An object whose field list is too long for an address.
+    pub wide: &'static str,
+    /// Most and fewest records of a page.
+    pub page_sizes: (u32, u32),
+    /// Identifiers fetched in one call.
+    pub lookup_size: usize,
+    /// Objects described in one call.
+    pub describe_size: u64,
+}
+
+/// Parts of addresses.
+pub struct Paths {
+    /// Sign-in.
+    pub sign_in: &'static str,
+    /// The first page of a query.
+    pub first: &'static str,
+    /// A further page.
+    pub next: &'static str,
+    /// The list of objects.
+    pub objects: &'static str,
+}
+
+/// An object and fields of it.
+pub struct Records {
+    /// The object.
+    pub object: &'static str,
+    /// Its identifier.
+    pub identifier: &'static str,
+    /// A text and the vendor's word for its type.
+    pub text: (&'static str, &'static str),
+    /// A decimal number, null in some records, likewise.
+    pub number: (&'static str, &'static str),
+    /// A moment, likewise.
+    pub moment: (&'static str, &'static str),
+    /// A well-formed identifier of no record.
+    pub unknown_identifier: &'static str,
+}
+
+impl Records {
+    /// Identifier, text, number and moment, in this order.
+    pub fn fields(&self) -> Vec<QueryField> {
+        [
+            (self.identifier, "id", ColumnType::Text),
+            (self.text.0, self.text.1, ColumnType::Text),
+            (self.number.0, self.number.1, ColumnType::Numeric),
+            (self.moment.0, self.moment.1, ColumnType::Instant),
+        ]
+        .into_iter()
+        .map(|(name, remote_type, column_type)| QueryField {
+            name: name.into(),
+            remote_type: remote_type.into(),
+            column_type,
+            conversion: Conversion::Default,
+        })
+        .collect()
+    }
+
+    /// All records with these fields.
+    pub fn query(&self) -> RemoteQuery {
+        RemoteQuery {
+            object: self.object.into(),
+            fields: self.fields(),
+            identifier: self.identifier.into(),
+            filter: None,
+            lookup: None,
+            sort: Vec::new(),
+            limit: None,
+            aggregates: Vec::new(),
+            page_size: None,
+        }
+    }
+
+    /// What planning knows of one of [`Records::fields`].
+    pub fn facts(&self, field: usize) -> FieldFacts {
+        let field = self.fields().swap_remove(field);
+        FieldFacts {
+            identifier: field.name == self.identifier,
+            name: field.name,
+            remote_type: field.remote_type,
+            column_type: field.column_type,
+            conversion: field.conversion,
+            filterable: true,
+            sortable: true,
+            case_sensitive: false,
+        }
+    }
+
+    /// Records whose number is more than `least`.
+    pub fn number_above(&self, least: i64) -> Filter<Value> {
+        Filter::Compare {
+            field: self.number.0.into(),
+            operator: crm_core::Operator::Greater,
+            value: Value::Int(least),
+        }
+    }
+}
+
+/// A sandbox and an account there.
+pub struct Remote {
+    pub fixture: &'static Fixture,
+    pub sandbox: Sandbox,
+    pub admin: Admin,
+    ca: TempDir,
+    ca_file: String,
+}
+
+impl Remote {
+    /// A sandbox with so many generated records.
+    pub async fn start(fixture: &'static Fixture, records: u32) -> Self {
+        let config = Config {
+            contacts: records,
+            ..Config::default()
+        };
+        let sandbox = crm_sandbox::start(config).await.expect("a sandbox");
+        let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem);
+        let ca = TempDir::new().expect("a folder");
+        let ca_file = open_file(ca.path(), "ca.pem", &sandbox.ca_pem);
+        Self {
+            fixture,
+            sandbox,
+            admin,
+            ca,
+            ca_file,
+        }
+    }
+
+    /// A session of the usual sign-in with `more` options, the later ones before the earlier.
+    pub fn session(&self, more: &[(&'static str, &str)]) -> Arc<dyn Session> {
+        let mut options = (self.fixture.usual)(&self.sandbox);
+        options.extend(
+            more.iter()
+                .map(|(name, value)| (*name, (*value).to_owned())),
+        );
+        self.session_with(options)
+    }
+
+    /// A session with these options and those that every test needs.
+    pub fn session_with(&self, options: Options) -> Arc<dyn Session> {
+        let opened = self.open(options);
+        opened.unwrap_or_else(|error| panic!("{error:?}"))
+    }
+
+    /// The same, or why it is not opened.
+    pub fn open(&self, options: Options) -> Result<Arc<dyn Session>> {
+        let connector = self.fixture.connector;
+        let mut account = Account::new("sandbox");
+        let ours = [
+            ("ca_file", self.ca_file.clone()),
+            ("connect_timeout", "5".into()),
+            ("request_timeout", "30".into()),
+            ("max_retries", "2".into()),
+            ("retry_timeout", "10".into()),
+        ];
+        for (name, value) in ours.into_iter().chain(options) {
+            let definition = find_option(connector.options(), Place::Server, name)
+                .or_else(|_| find_option(connector.options(), Place::UserMapping, name))
+                .unwrap_or_else(|error| panic!("{error:?}"));
+            account.set(definition, value);
+        }
+        connector.open(account)
+    }
+
+    /// Where the authority's file lies.
+    pub fn ca_folder(&self) -> &std::path::Path {
+        self.ca.path()
+    }
+
+    /// How often the CRM was asked to sign somebody in.
+    pub async fn sign_ins(&self) -> u64 {
+        self.admin.calls("login").await
+    }
+
+    /// # Panics
+    /// When an error shows a secret in any form.
+    pub fn keeps_secrets(&self, error: &Error) {
+        let told = format!("{error} {error:?}");
+        let credentials = &self.sandbox.credentials;
+        for secret in [
+            &credentials.password,
+            &credentials.security_token,
+            &credentials.client_secret,
+            &credentials.refresh_token,
+        ] {
+            assert!(!told.contains(secret.as_str()), "{told}");
+        }
+        assert!(!told.contains("!AR8"), "{told}");
+    }
+}
+
+/// All pages of a query.
+pub async fn pages(
+    session: &Arc<dyn Session>,
+    query: RemoteQuery,
+    stats: &Arc<CallStats>,
+) -> (Vec<Page>, Option<Error>) {
+    let mut stream = Arc::clone(session).scan(query, Arc::clone(stats));
+    let mut pages = Vec::new();
+    loop {
+        match stream.next().await {
+            Ok(Some(page)) => pages.push(page),
+            Ok(None) => return (pages, None),
+            Err(error) => return (pages, Some(error)),
+        }
+    }
+}
+
+/// All pages of a query that works.
+pub async fn all_pages(
+    session: &Arc<dyn Session>,
+    query: RemoteQuery,
+    stats: &Arc<CallStats>,
+) -> Vec<Page> {
+    match pages(session, query, stats).await {
+        (pages, None) => pages,
+        (_, Some(error)) => panic!("{error:?}"),
+    }
+}
+
+/// Why a query does not work.
+pub async fn failure(session: &Arc<dyn Session>, query: RemoteQuery) -> Error {
+    let (pages, error) = pages(session, query, &Arc::default()).await;
+    error.unwrap_or_else(|| panic!("went well: {} pages", pages.len()))
+}
+
+/// The texts of a column of all pages, in order; nulls left out.
+pub fn texts(pages: &[Page], column: usize) -> Vec<String> {
+    pages
+        .iter()
+        .flat_map(|page| {
+            let column: &Column = &page.columns[column];
+            assert_eq!(column.len(), page.n_rows);
+            (0..page.n_rows).filter_map(|row| column.text(row).map(str::to_owned))
+        })
+        .collect()
+}
+
+/// How many different texts.
+pub fn distinct(texts: &[String]) -> usize {
+    texts.iter().collect::<HashSet<_>>().len()
+}
+
+/// Rows of all pages.
+pub fn rows(pages: &[Page]) -> usize {
+    pages.iter().map(|page| page.n_rows).sum()
+}

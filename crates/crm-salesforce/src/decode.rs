@@ -1,16 +1,16 @@
 //! The bytes of a reply into a page of columns: the hot path.
 //!
-//! A streaming visitor writes each cell straight into its column: no tree for a record, no string for a cell.
-//! Numbers go over as they are written. Fields are expected in the order asked for and found by name otherwise.
+//! A walk over its text puts each cell straight into its column: no tree for a record, no string for a cell.
+//! Numbers go over as they are written. See `walk.rs` for the steps.
+
+mod walk;
 
 use crate::deparse;
 use crate::error;
 use crm_core::{
     CellDecoder, CellReject, Column, Error, ErrorKind, Page, Raw, RemoteQuery, Result, Zone,
 };
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-use std::fmt;
+use walk::{Token, Walk};
 
 /// What a rejected value is shown as is cut after so many bytes.
 const LONGEST_RAW: usize = 256;
@@ -78,13 +78,29 @@ impl PageDecoder {
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it is not one.
     pub(crate) fn query_reply(&self, body: &[u8]) -> Result<QueryReply> {
-        let text = text_of(body)?;
+        let mut walk = Walk::new(text_of(body)?);
         let mut sink = Sink::new(self);
-        let mut json = serde_json::Deserializer::from_str(text);
-        let mut reply = Envelope { sink: &mut sink }
-            .deserialize(&mut json)
-            .and_then(|reply| json.end().map(|()| reply))
-            .map_err(|error| undecodable(&error))?;
+        let mut reply = QueryReply::default();
+        let mut has_records = false;
+        walk.open_object()?;
+        while walk.has_key()? {
+            match &*walk.key()? {
+                "totalSize" => reply.total_size = whole_number(&mut walk)?,
+                "done" => reply.done = truth(&mut walk)?,
+                "nextRecordsUrl" => reply.next = link(&mut walk)?,
+                "records" => {
+                    has_records = true;
+                    sink.records(&mut walk)?;
+                }
+                _ => {
+                    walk.value()?;
+                }
+            }
+        }
+        walk.finish()?;
+        if !has_records {
+            return Err(walk.unexpected());
+        }
         reply.page = sink.into_page(body.len());
         Ok(reply)
     }
@@ -94,13 +110,10 @@ impl PageDecoder {
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it is not a list of records.
     pub(crate) fn record_list(&self, body: &[u8]) -> Result<Page> {
-        let text = text_of(body)?;
+        let mut walk = Walk::new(text_of(body)?);
         let mut sink = Sink::new(self);
-        let mut json = serde_json::Deserializer::from_str(text);
-        Records { sink: &mut sink }
-            .deserialize(&mut json)
-            .and_then(|()| json.end())
-            .map_err(|error| undecodable(&error))?;
+        sink.records(&mut walk)?;
+        walk.finish()?;
         Ok(sink.into_page(body.len()))
     }
 
@@ -144,11 +157,8 @@ impl Node {
         }
     }
 
-    /// The entry of that name: the expected one, or any, with regard to case before without.
-    fn find(&self, name: &str, expected: usize) -> Option<usize> {
-        if self.entries.get(expected).is_some_and(|e| e.name == name) {
-            return Some(expected);
-        }
+    /// The entry of that name, with regard to case before without.
+    fn find(&self, name: &str) -> Option<usize> {
         let is_same = |entry: &Entry| entry.name == name;
         let is_alike = |entry: &Entry| entry.name.eq_ignore_ascii_case(name);
         let found = self.entries.iter().position(is_same);
@@ -178,58 +188,103 @@ impl<'d> Sink<'d> {
         }
     }
 
-    fn put(&mut self, entry: &Entry, value: &str) -> serde_json::Result<()> {
-        if let Some(parent) = &entry.parent
-            && value.starts_with('{')
-        {
-            // The parent's text is looked at twice; parents are few and small.
-            let fields = Fields {
-                node: parent,
-                sink: self,
-            };
-            fields.deserialize(&mut serde_json::Deserializer::from_str(value))?;
-        }
-        if entry.columns.is_empty() {
+    /// A list of records; null ones and a null list hold nothing.
+    fn records(&mut self, walk: &mut Walk<'_>) -> Result<()> {
+        if walk.take_null() {
             return Ok(());
         }
-        let unescaped;
-        let raw = match value.as_bytes().first() {
-            Some(b'"') => {
-                let inner = &value[1..value.len() - 1];
-                if inner.as_bytes().contains(&b'\\') {
-                    match serde_json::from_str::<String>(value) {
-                        Ok(text) => {
-                            unescaped = text;
-                            Ok(Raw::Text(&unescaped))
-                        }
-                        // Half a surrogate pair: no text PostgreSQL could hold.
-                        Err(_) => Err("it holds a character that does not exist".to_string()),
-                    }
-                } else {
-                    Ok(Raw::Text(inner))
-                }
-            }
-            Some(b'n') => Ok(Raw::Null),
-            Some(b't') => Ok(Raw::Bool(true)),
-            Some(b'f') => Ok(Raw::Bool(false)),
-            Some(b'{' | b'[') if is_too_deep(value) => {
-                return Err(serde::de::Error::custom("nested too deeply"));
-            }
-            Some(b'{' | b'[') => Ok(Raw::Json(value)),
-            _ => Ok(Raw::Number(value)),
-        };
-        for column in &entry.columns {
-            // A name that comes twice counts once, so that columns stay of equal length.
-            if self.columns[*column].len() == self.n_rows {
-                self.append(*column, raw.clone(), value);
+        let decoder = self.decoder;
+        walk.open_list()?;
+        while walk.has_element()? {
+            if !walk.take_null() {
+                self.fields(walk, &decoder.root)?;
+                self.end_record();
             }
         }
         Ok(())
     }
 
-    fn append(&mut self, column: usize, raw: std::result::Result<Raw<'_>, String>, value: &str) {
+    /// One object's fields: the record's, or a parent's.
+    fn fields(&mut self, walk: &mut Walk<'_>, node: &Node) -> Result<()> {
+        let mut expected = 0;
+        walk.open_object()?;
+        while walk.has_key()? {
+            let next = node.entries.get(expected);
+            let is_next = match next {
+                Some(next) => walk.take_key(&next.name)?,
+                None => false,
+            };
+            let found = if is_next {
+                Some(expected)
+            } else {
+                match &*walk.key()? {
+                    // What Salesforce adds to each record is not a field, and must not cost a search.
+                    "attributes" => None,
+                    key => node.find(key),
+                }
+            };
+            let token = walk.value()?;
+            if let Some(at) = found {
+                expected = at + 1;
+                self.put(token, &node.entries[at])?;
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, token: Token<'_>, entry: &Entry) -> Result<()> {
+        if let (Some(parent), Token::Nested(json)) = (&entry.parent, token)
+            && json.starts_with('{')
+        {
+            // The parent's text is walked twice; parents are few and small.
+            self.fields(&mut Walk::new(json), parent)?;
+        }
+        if entry.columns.is_empty() {
+            return Ok(());
+        }
+        let unescaped;
+        let (value, raw) = match token {
+            Token::Text(text) => (text, Ok(Raw::Text(text))),
+            Token::Escaped(quoted) => match serde_json::from_str::<String>(quoted) {
+                Ok(text) => {
+                    unescaped = text;
+                    (quoted, Ok(Raw::Text(&unescaped)))
+                }
+                // Half a surrogate pair: no text PostgreSQL could hold.
+                Err(_) => (quoted, Err("it holds a character that does not exist")),
+            },
+            Token::Nested(json) if walk::depth_of(json) > DEEPEST => {
+                return Err(Error::new(
+                    ErrorKind::Undecodable,
+                    "the reply is nested too deeply",
+                ));
+            }
+            Token::Nested(json) => (json, Ok(Raw::Json(json))),
+            Token::Bare("null") => ("", Ok(Raw::Null)),
+            Token::Bare("true") => ("true", Ok(Raw::Bool(true))),
+            Token::Bare("false") => ("false", Ok(Raw::Bool(false))),
+            Token::Bare(number) => (number, Ok(Raw::Number(number))),
+        };
+        for column in &entry.columns {
+            // A name that comes twice counts once, so that columns stay of equal length.
+            if self.columns[*column].len() == self.n_rows {
+                self.append(*column, raw, value);
+            }
+        }
+        Ok(())
+    }
+
+    fn append(
+        &mut self,
+        column: usize,
+        raw: std::result::Result<Raw<'_>, &'static str>,
+        value: &str,
+    ) {
         let cell = &self.decoder.cells[column];
-        let appended = raw.and_then(|raw| cell.append(raw, &mut self.columns[column]));
+        let appended = match raw {
+            Ok(raw) => cell.append(raw, &mut self.columns[column]),
+            Err(reason) => Err(reason.into()),
+        };
         if let Err(reason) = appended {
             self.columns[column].push_null();
             self.rejects.push(CellReject {
@@ -261,178 +316,6 @@ impl<'d> Sink<'d> {
     }
 }
 
-/// `{"totalSize":…,"done":…,"nextRecordsUrl":…,"records":[…]}`, in any order.
-struct Envelope<'s, 'd> {
-    sink: &'s mut Sink<'d>,
-}
-
-impl<'de> DeserializeSeed<'de> for Envelope<'_, '_> {
-    type Value = QueryReply;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result2<QueryReply, D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Envelope<'_, '_> {
-    type Value = QueryReply;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a query's reply")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result2<QueryReply, A::Error> {
-        let mut reply = QueryReply::default();
-        let mut has_records = false;
-        while let Some(key) = map.next_key::<EnvelopeKey>()? {
-            match key {
-                EnvelopeKey::TotalSize => reply.total_size = map.next_value()?,
-                EnvelopeKey::Done => reply.done = map.next_value()?,
-                EnvelopeKey::NextRecordsUrl => reply.next = map.next_value()?,
-                EnvelopeKey::Records => {
-                    has_records = true;
-                    map.next_value_seed(Records {
-                        sink: &mut *self.sink,
-                    })?;
-                }
-                EnvelopeKey::Other => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        if has_records {
-            Ok(reply)
-        } else {
-            Err(serde::de::Error::missing_field("records"))
-        }
-    }
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-enum EnvelopeKey {
-    TotalSize,
-    Done,
-    NextRecordsUrl,
-    Records,
-    #[serde(other)]
-    Other,
-}
-
-/// A list of records; null ones and a null list hold nothing.
-struct Records<'s, 'd> {
-    sink: &'s mut Sink<'d>,
-}
-
-impl<'de> DeserializeSeed<'de> for Records<'_, '_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result2<(), D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Records<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of records")
-    }
-
-    fn visit_unit<E>(self) -> Result2<(), E> {
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result2<(), A::Error> {
-        loop {
-            let record = Fields {
-                node: &self.sink.decoder.root,
-                sink: &mut *self.sink,
-            };
-            match list.next_element_seed(record)? {
-                Some(true) => self.sink.end_record(),
-                Some(false) => {}
-                None => return Ok(()),
-            }
-        }
-    }
-}
-
-/// One object's fields; whether there was an object rather than null.
-struct Fields<'n, 's, 'd> {
-    node: &'n Node,
-    sink: &'s mut Sink<'d>,
-}
-
-impl<'de> DeserializeSeed<'de> for Fields<'_, '_, '_> {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result2<bool, D::Error> {
-        json.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Fields<'_, '_, '_> {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a record")
-    }
-
-    fn visit_unit<E>(self) -> Result2<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result2<bool, A::Error> {
-        let node = self.node;
-        let mut expected = 0;
-        while let Some(found) = map.next_key_seed(Key { node, expected })? {
-            let Some(at) = found else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            expected = at + 1;
-            let value: &RawValue = map.next_value()?;
-            self.sink
-                .put(&node.entries[at], value.get())
-                .map_err(serde::de::Error::custom)?;
-        }
-        Ok(true)
-    }
-}
-
-/// A key as the place of its entry, if it is one asked for.
-struct Key<'n> {
-    node: &'n Node,
-    expected: usize,
-}
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = Option<usize>;
-
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result2<Option<usize>, D::Error> {
-        json.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = Option<usize>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a field's name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result2<Option<usize>, E> {
-        // What Salesforce adds to each record is not a field, and must not cost a search.
-        if name == "attributes" {
-            return Ok(None);
-        }
-        Ok(self.node.find(name, self.expected))
-    }
-}
-
-type Result2<T, E> = std::result::Result<T, E>;
-
 fn text_of(body: &[u8]) -> Result<&str> {
     if error::is_markup(body) {
         return Err(error::not_json("records"));
@@ -441,6 +324,34 @@ fn text_of(body: &[u8]) -> Result<&str> {
         Error::new(ErrorKind::Undecodable, "the reply is not UTF-8")
             .with_detail(format!("The first bad byte is at {}.", fault.valid_up_to()))
     })
+}
+
+fn whole_number(walk: &mut Walk<'_>) -> Result<Option<i64>> {
+    match walk.value()? {
+        Token::Bare("null") => Ok(None),
+        Token::Bare(digits) => digits.parse().map(Some).map_err(|_| walk.unexpected()),
+        _ => Err(walk.unexpected()),
+    }
+}
+
+fn truth(walk: &mut Walk<'_>) -> Result<Option<bool>> {
+    match walk.value()? {
+        Token::Bare("null") => Ok(None),
+        Token::Bare("true") => Ok(Some(true)),
+        Token::Bare("false") => Ok(Some(false)),
+        _ => Err(walk.unexpected()),
+    }
+}
+
+fn link(walk: &mut Walk<'_>) -> Result<Option<String>> {
+    match walk.value()? {
+        Token::Bare("null") => Ok(None),
+        Token::Text(text) => Ok(Some(text.into())),
+        Token::Escaped(quoted) => serde_json::from_str(quoted)
+            .map(Some)
+            .map_err(|fault| undecodable(&fault)),
+        _ => Err(walk.unexpected()),
+    }
 }
 
 /// Says where a reply breaks, never what it holds.
@@ -458,26 +369,6 @@ pub(crate) fn undecodable(fault: &serde_json::Error) -> Error {
     ))
 }
 
-fn is_too_deep(json: &str) -> bool {
-    let (mut depth, mut in_text, mut is_escaped) = (0_usize, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if in_text => is_escaped = true,
-            b'"' => in_text = !in_text,
-            b'{' | b'[' if !in_text => {
-                depth += 1;
-                if depth > DEEPEST {
-                    return true;
-                }
-            }
-            b'}' | b']' if !in_text => depth -= 1,
-            _ => {}
-        }
-    }
-    false
-}
-
 fn shortened(value: &str) -> String {
     let value = value
         .strip_prefix('"')
@@ -489,5 +380,7 @@ fn shortened(value: &str) -> String {
     format!("{}…", &value[..value.floor_char_boundary(LONGEST_RAW)])
 }
 
+#[cfg(test)]
+mod speed;
 #[cfg(test)]
 mod tests;

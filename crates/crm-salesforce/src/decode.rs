@@ -92,9 +92,7 @@ impl PageDecoder {
                     has_records = true;
                     sink.records(&mut walk)?;
                 }
-                _ => {
-                    walk.value()?;
-                }
+                _ => walk.skip_value()?,
             }
         }
         walk.finish()?;
@@ -223,10 +221,12 @@ impl<'d> Sink<'d> {
                     key => node.find(key),
                 }
             };
-            let token = walk.value()?;
-            if let Some(at) = found {
-                expected = at + 1;
-                self.put(token, &node.entries[at])?;
+            match found {
+                Some(at) => {
+                    expected = at + 1;
+                    self.put(walk.value()?, &node.entries[at])?;
+                }
+                None => walk.skip_value()?,
             }
         }
         Ok(())
@@ -245,14 +245,14 @@ impl<'d> Sink<'d> {
         let unescaped;
         let (value, raw) = match token {
             Token::Text(text) => (text, Ok(Raw::Text(text))),
-            Token::Escaped(quoted) => match serde_json::from_str::<String>(quoted) {
-                Ok(text) => {
-                    unescaped = text;
-                    (quoted, Ok(Raw::Text(&unescaped)))
-                }
-                // Half a surrogate pair: no text PostgreSQL could hold.
-                Err(_) => (quoted, Err("it holds a character that does not exist")),
-            },
+            Token::Escaped(quoted) => {
+                unescaped = walk::unescaped(quoted)?;
+                let raw = unescaped.as_deref().map(Raw::Text);
+                (
+                    quoted,
+                    raw.ok_or("it holds a character that does not exist"),
+                )
+            }
             Token::Nested(json) if walk::depth_of(json) > DEEPEST => {
                 return Err(Error::new(
                     ErrorKind::Undecodable,

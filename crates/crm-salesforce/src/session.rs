@@ -136,7 +136,10 @@ impl SalesforceSession {
             if let Some(body) = &call.body {
                 request = request.body(body.clone());
             }
-            let attempt = || self.http.send(&request, Some(&token.bearer), stats);
+            let attempt = || async {
+                self.allotment.admit(stats)?;
+                self.http.send(&request, Some(&token.bearer), stats).await
+            };
             let replied = send_again(self.policy, true, stats, attempt).await?;
             if let Some(usage) = replied.reply.header("sforce-limit-info").and_then(usage_of) {
                 self.allotment.hear(usage);

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 pub(super) enum Token<'a> {
     /// A text without escapes, without its quotes.
     Text(&'a str),
-    /// A text with escapes, in its quotes.
+    /// A text with a backslash in it, in its quotes: what stands behind the backslash is still to be judged.
     Escaped(&'a str),
     /// An object or list.
     Nested(&'a str),
@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
         let key = match self.value()? {
             Token::Text(key) => Cow::Borrowed(key),
             // Half a surrogate pair is no text, and so the name of nothing.
-            Token::Escaped(quoted) => Cow::Owned(serde_json::from_str(quoted).unwrap_or_default()),
+            Token::Escaped(quoted) => Cow::Owned(unescaped(quoted)?.unwrap_or_default()),
             Token::Nested(_) | Token::Bare(_) => return Err(self.unexpected()),
         };
         self.take_colon()?;
@@ -130,6 +130,17 @@ impl<'a> Walk<'a> {
         };
         self.end_value();
         Ok(token)
+    }
+
+    /// Takes the next value, which nobody asked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Undecodable`] when it is not one.
+    pub(super) fn skip_value(&mut self) -> Result<()> {
+        match self.value()? {
+            Token::Escaped(quoted) => unescaped(quoted).map(|_| ()),
+            Token::Text(_) | Token::Nested(_) | Token::Bare(_) => Ok(()),
+        }
     }
 
     /// Nothing follows.
@@ -194,13 +205,33 @@ impl<'a> Walk<'a> {
                 self.at = start + length + 1;
                 Ok(Token::Text(&self.text[start..start + length]))
             }
-            Some(b'\\') => Ok(Token::Escaped(self.whole_value()?)),
+            Some(b'\\') => self.escaped(length),
             // A control character, or the end.
             _ => {
                 self.at = start + length;
                 Err(self.unexpected())
             }
         }
+    }
+
+    /// A string whose first backslash is at `length`.
+    fn escaped(&mut self, mut length: usize) -> Result<Token<'a>> {
+        let (quote, start) = (self.at, self.at + 1);
+        let bytes = self.text.as_bytes();
+        loop {
+            match bytes.get(start + length) {
+                // It and what it escapes, which may be a quote.
+                Some(b'\\') => length += 2,
+                Some(b'"') => break,
+                _ => {
+                    self.at = bytes.len().min(start + length);
+                    return Err(self.unexpected());
+                }
+            }
+            length += plain_length(bytes.get(start + length..).unwrap_or_default());
+        }
+        self.at = start + length + 1;
+        Ok(Token::Escaped(&self.text[quote..self.at]))
     }
 
     fn bare(&mut self) -> Result<&'a str> {
@@ -253,6 +284,20 @@ impl<'a> Walk<'a> {
         self.at += 1;
         self.skip_space();
         Ok(())
+    }
+}
+
+/// The text that a string with escapes stands for; nothing where it holds half a surrogate pair, which JSON allows and
+/// text does not.
+///
+/// # Errors
+/// [`ErrorKind::Undecodable`] when an escape is none.
+pub(super) fn unescaped(quoted: &str) -> Result<Option<String>> {
+    match serde_json::from_str(quoted) {
+        Ok(text) => Ok(Some(text)),
+        Err(_) => serde_json::from_str::<IgnoredAny>(quoted)
+            .map(|_| None)
+            .map_err(|fault| undecodable(&fault)),
     }
 }
 

@@ -9,6 +9,7 @@ mod error;
 mod exec;
 mod fdw;
 mod functions;
+mod guc;
 mod options;
 mod pg;
 mod plan;
@@ -16,6 +17,12 @@ mod runtime;
 mod session;
 
 ::pgrx::pg_module_magic!(name, version);
+
+/// Called when the server loads the library.
+#[::pgrx::pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    guc::register();
+}
 
 ::pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 

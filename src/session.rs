@@ -3,9 +3,10 @@
 //! A session is kept for each server and role, and found again by comparing every option with what the catalogs say
 //! now: ALTER SERVER or ALTER USER MAPPING makes a new one, without a callback that could miss something.
 
+use crate::guc;
 use crate::options::{account_of, connector_of};
 use crate::pg::catalog::{self, Server};
-use crm_core::{Account, Error, ErrorKind, Result, Session};
+use crm_core::{Account, Budget, CallLimit, CallStats, Error, ErrorKind, Result, Session};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -17,7 +18,30 @@ struct Entry {
     session: Arc<dyn Session>,
 }
 
+/// The bounds of the statement that is running, so that all its scans share them.
+#[derive(Default)]
+struct Statement {
+    started: i64,
+    limits: Vec<(u64, Option<pg_sys::Oid>, CallLimit)>,
+}
+
+impl Statement {
+    fn limit(&mut self, source: &'static str, most: u64, server: Option<pg_sys::Oid>) -> CallLimit {
+        let known = self
+            .limits
+            .iter()
+            .find(|(bound, of, _)| *bound == most && *of == server);
+        if let Some((_, _, limit)) = known {
+            return limit.clone();
+        }
+        let limit = CallLimit::new(most, source);
+        self.limits.push((most, server, limit.clone()));
+        limit
+    }
+}
+
 thread_local! {
+    static STATEMENT: RefCell<Statement> = RefCell::default();
     static SESSIONS: RefCell<Vec<Entry>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -64,6 +88,35 @@ pub fn existing(server: pg_sys::Oid, user: pg_sys::Oid) -> Option<Arc<dyn Sessio
             .find(|entry| entry.server == server && entry.user == user)
             .map(|entry| Arc::clone(&entry.session))
     })
+}
+
+/// Counters for a scan or function of the running statement, within its budget (S-13).
+pub fn stats(server: &Server) -> Arc<CallStats> {
+    let option = |name: &str| {
+        let value = server.options.iter().find(|(option, _)| option == name)?;
+        value.1.parse::<u64>().ok()
+    };
+    let limits = STATEMENT.with_borrow_mut(|statement| {
+        let started = catalog::statement_started();
+        if statement.started != started {
+            *statement = Statement {
+                started,
+                ..Statement::default()
+            };
+        }
+        let overall =
+            guc::max_api_calls().map(|most| ("the setting crm.max_api_calls", most, None));
+        let here = option("api_budget")
+            .map(|most| ("the server option api_budget", most, Some(server.oid)));
+        let bounds = overall.into_iter().chain(here);
+        bounds
+            .map(|(source, most, server)| statement.limit(source, most, server))
+            .collect()
+    });
+    Arc::new(CallStats::within(Budget::new(
+        limits,
+        option("api_reserve"),
+    )))
 }
 
 /// Server name, role and session of each account.

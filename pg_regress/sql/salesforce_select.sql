@@ -63,6 +63,19 @@ SELECT (a).name FROM sf.account a WHERE id = (SELECT min(id) FROM account);
 -- ANALYZE gives the planner the CRM's own count.
 ANALYZE sf.opportunity;
 SELECT reltuples FROM pg_class WHERE oid = 'sf.opportunity'::regclass;
+-- A budget of calls stops a statement before it breaks it (S-13).
+SET crm.max_api_calls = 1;
+SELECT count(name) FROM sf.opportunity;
+SELECT count(name) FROM sf.contact;
+SELECT count(*) FROM sf.contact;
+SELECT count(name) FROM sf.opportunity UNION ALL SELECT count(name) FROM sf.opportunity;
+RESET crm.max_api_calls;
+ALTER SERVER sf OPTIONS (ADD api_budget '2', ADD fetch_size '200');
+SELECT count(name) FROM sf.opportunity;
+SELECT name FROM sf.opportunity LIMIT 1 OFFSET 1700;
+ALTER SERVER sf OPTIONS (SET api_budget '100', ADD api_reserve '100');
+SELECT * FROM crm.tables('sf');
+ALTER SERVER sf OPTIONS (DROP api_budget, DROP api_reserve, DROP fetch_size);
 -- Writing is refused.
 SELECT relname, pg_relation_is_updatable(oid, false) FROM pg_class WHERE oid = 'sf.account'::regclass;
 INSERT INTO sf.account (name) VALUES ('x');

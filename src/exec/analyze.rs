@@ -5,7 +5,8 @@ use crate::pg::datum::{LocalType, RowWriter};
 use crate::plan::private::ScanPlan;
 use crate::plan::table::{TablePlan, remote_query};
 use crate::runtime;
-use crm_core::{CallStats, Error, Page, Result, Session};
+use crate::session;
+use crm_core::{Error, Page, Result, Session};
 use pgrx::pg_sys;
 use std::sync::Arc;
 
@@ -35,12 +36,11 @@ pub fn sample(table: &CollectedTable, session: Arc<dyn Session>, wanted: usize) 
             table.options.object, table.server.name
         ))
     };
-    let total = runtime::run(async move {
-        let stats = CallStats::default();
-        counting.count(&counted, &stats).await
-    })
-    .map_err(in_context)?;
-    let mut scan = runtime::Scan::start(session, query, Arc::new(CallStats::default()))?;
+    let stats = session::stats(&table.server);
+    let counter = Arc::clone(&stats);
+    let total = runtime::run(async move { counting.count(&counted, &counter).await })
+        .map_err(in_context)?;
+    let mut scan = runtime::Scan::start(session, query, stats)?;
     let (mut pages, mut seen) = (Vec::new(), 0);
     while seen < wanted {
         let Some(page) = scan.next_page().map_err(in_context)? else {

@@ -118,19 +118,20 @@ impl Request {
 ///
 /// # Errors
 /// What the CRM says, or a listed object that it does not have.
-pub fn statements(session: Arc<dyn Session>, request: &Request) -> Result<Vec<String>> {
+pub fn statements(
+    session: Arc<dyn Session>,
+    stats: Arc<CallStats>,
+    request: &Request,
+) -> Result<Vec<String>> {
     let in_context = |error: Error| {
         error.in_context(format!(
             "could not import from server \"{}\"",
             request.server
         ))
     };
-    let listing = Arc::clone(&session);
-    let objects = runtime::run(async move {
-        let stats = CallStats::default();
-        listing.objects(&stats).await
-    })
-    .map_err(in_context)?;
+    let listing = (Arc::clone(&session), Arc::clone(&stats));
+    let objects =
+        runtime::run(async move { listing.0.objects(&listing.1).await }).map_err(in_context)?;
     let wanted = choose(objects, request)?;
     let names: Vec<String> = wanted
         .iter()
@@ -139,11 +140,8 @@ pub fn statements(session: Arc<dyn Session>, request: &Request) -> Result<Vec<St
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let described = runtime::run(async move {
-        let stats = CallStats::default();
-        session.describe(&names, &stats).await
-    })
-    .map_err(in_context)?;
+    let described =
+        runtime::run(async move { session.describe(&names, &stats).await }).map_err(in_context)?;
     let mut taken = HashSet::new();
     Ok(described
         .iter()

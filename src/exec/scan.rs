@@ -6,6 +6,7 @@ use crate::pg::datum::{LocalType, RowWriter};
 use crate::plan::private::ScanPlan;
 use crate::plan::table::remote_query;
 use crate::runtime;
+use crate::session;
 use crm_core::{
     Bound, CallStats, Error, ErrorKind, KeyForm, Operand, Page, RemoteQuery, Result, Session,
     Value, bind,
@@ -67,12 +68,12 @@ impl ScanState {
             .map(|output| usize::try_from(output.attribute - 1).unwrap_or(0))
             .collect();
         Self {
+            stats: session::stats(&table.server),
             plan,
             table,
             session,
             writer: RowWriter::new(types),
             places,
-            stats: Arc::new(CallStats::default()),
             progress: Progress::default(),
             source: Source::Idle,
             page: Page::default(),
@@ -147,6 +148,18 @@ impl ScanState {
             }
             return Ok(());
         };
+        // What is known now is better than what the planner guessed.
+        let calls = match &query.lookup {
+            Some(keys) => self
+                .table
+                .connector
+                .estimate_calls(&query, keys.len() as f64),
+            None => self.plan.estimated_calls,
+        };
+        self.stats
+            .budget()
+            .expect(calls.ceil() as u64, self.session.usage())
+            .map_err(|error| self.in_context(error))?;
         self.progress.sent = Some(self.table.connector.deparse(&query)?);
         let scan = runtime::Scan::start(Arc::clone(&self.session), query, Arc::clone(&self.stats))?;
         self.source = Source::Open(scan);

@@ -35,7 +35,8 @@ pub unsafe extern "C-unwind" fn import_foreign_schema(
         )
         .or_raise();
         let session = session::open(&server, current_user()).or_raise();
-        let commands = statements(session, &request).or_raise();
+        let stats = session::stats(&server);
+        let commands = statements(session, stats, &request).or_raise();
         list::from_pointers(commands.into_iter().map(|command| {
             let command = CString::new(command.replace('\0', "")).unwrap_or_default();
             pg_sys::pstrdup(command.as_ptr())

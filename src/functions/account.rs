@@ -4,7 +4,6 @@ use crate::error::OrRaise;
 use crate::pg::catalog::{current_user, is_superuser, server_by_name};
 use crate::runtime;
 use crate::session;
-use crm_core::CallStats;
 use pgrx::prelude::*;
 use std::sync::Arc;
 
@@ -30,12 +29,10 @@ fn check(
     let found = server_by_name(server);
     let session = session::open(&found, current_user()).or_raise();
     let checking = Arc::clone(&session);
-    let info = runtime::run(async move {
-        let stats = CallStats::default();
-        checking.check(&stats).await
-    })
-    .map_err(|error| error.in_context(format!("could not sign in to server \"{server}\"")))
-    .or_raise();
+    let stats = session::stats(&found);
+    let info = runtime::run(async move { checking.check(&stats).await })
+        .map_err(|error| error.in_context(format!("could not sign in to server \"{server}\"")))
+        .or_raise();
     let usage = session.usage();
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     TableIterator::once((

@@ -6,7 +6,7 @@ use crate::options::CollectedTable;
 use crate::pg::catalog::{current_user, server_by_name};
 use crate::runtime;
 use crate::session;
-use crm_core::{CallStats, ColumnType, Error, ErrorKind};
+use crm_core::{ColumnType, Error, ErrorKind};
 use pgrx::prelude::*;
 
 /// Every remote object; `crm.tables` adds where it was collected into.
@@ -30,12 +30,12 @@ fn remote_objects(
 > {
     let found = server_by_name(server);
     let session = session::open(&found, current_user()).or_raise();
-    let objects = runtime::run(async move {
-        let stats = CallStats::default();
-        session.objects(&stats).await
-    })
-    .map_err(|error| error.in_context(format!("could not list the objects of server \"{server}\"")))
-    .or_raise();
+    let stats = session::stats(&found);
+    let objects = runtime::run(async move { session.objects(&stats).await })
+        .map_err(|error| {
+            error.in_context(format!("could not list the objects of server \"{server}\""))
+        })
+        .or_raise();
     TableIterator::new(objects.into_iter().map(|object| {
         (
             object.name,
@@ -79,25 +79,23 @@ fn fields(
 > {
     let found = server_by_name(server);
     let session = session::open(&found, current_user()).or_raise();
+    let stats = session::stats(&found);
     let wanted = object.to_owned();
-    let described = runtime::run(async move {
-        let stats = CallStats::default();
-        session.describe(&[wanted], &stats).await
-    })
-    .and_then(|mut objects| {
-        objects.pop().ok_or_else(|| {
-            Error::new(
-                ErrorKind::ObjectUnknown,
-                format!("object \"{object}\" does not exist"),
-            )
+    let described = runtime::run(async move { session.describe(&[wanted], &stats).await })
+        .and_then(|mut objects| {
+            objects.pop().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::ObjectUnknown,
+                    format!("object \"{object}\" does not exist"),
+                )
+            })
         })
-    })
-    .map_err(|error| {
-        error.in_context(format!(
-            "could not describe object \"{object}\" of server \"{server}\""
-        ))
-    })
-    .or_raise();
+        .map_err(|error| {
+            error.in_context(format!(
+                "could not describe object \"{object}\" of server \"{server}\""
+            ))
+        })
+        .or_raise();
     TableIterator::new(described.fields.into_iter().map(|field| {
         (
             field.name,

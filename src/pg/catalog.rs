@@ -133,6 +133,12 @@ pub fn current_user() -> pg_sys::Oid {
     unsafe { pg_sys::GetUserId() }
 }
 
+/// When the client's statement began, which tells one statement from the next.
+pub fn statement_started() -> i64 {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetCurrentStatementStartTimestamp() }
+}
+
 /// The database holds UTF-8, the encoding in which replies arrive.
 pub fn database_is_utf8() -> bool {
     // SAFETY: reads a variable of the backend.

@@ -10,16 +10,14 @@ use std::ffi::CString;
 /// # Safety
 /// `list` is null or a valid list of pointers to `T` that outlives the iteration.
 pub unsafe fn pointers<T>(list: *mut pg_sys::List) -> impl Iterator<Item = *mut T> {
-    // SAFETY: the caller's list is valid for its length.
     let length = if list.is_null() {
         0
     } else {
+        // SAFETY: the caller's list is valid.
         unsafe { (*list).length }
     };
-    (0..length).map(move |at| unsafe {
-        // SAFETY: `at` is within the list.
-        pg_sys::list_nth(list, at).cast::<T>()
-    })
+    // SAFETY: the place is within the list.
+    (0..length).map(move |at| unsafe { pg_sys::list_nth(list, at).cast::<T>() })
 }
 
 /// A list of pointers; null when there are none.

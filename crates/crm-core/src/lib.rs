@@ -4,6 +4,7 @@
 //! Read `connector.rs` first: it is the border; then `query.rs` and `page.rs`, which cross it.
 
 mod bind;
+mod budget;
 mod cell;
 mod condition;
 mod connector;
@@ -20,6 +21,7 @@ mod testkit;
 mod value;
 
 pub use bind::{Bound, bind};
+pub use budget::{Budget, CallLimit};
 pub use cell::{CellDecoder, Raw};
 pub use condition::{Condition, Operand, ValueClass};
 pub use connector::{

@@ -183,6 +183,18 @@ pub const COMMON_OPTIONS: &[OptionDef] = &[
         "Records a page; the default is the most the CRM gives.",
     ),
     OptionDef::plain(
+        "api_budget",
+        &[Place::Server],
+        OptionKind::Integer(1, 1_000_000_000),
+        "Calls that one statement may make at most; default no bound.",
+    ),
+    OptionDef::plain(
+        "api_reserve",
+        &[Place::Server],
+        OptionKind::Integer(0, 100),
+        "Percentage of the account's daily allotment that must stay; default 0.",
+    ),
+    OptionDef::plain(
         "short_read",
         &[Place::Server],
         OptionKind::Choice(&["error", "warning"]),

@@ -1,5 +1,6 @@
 //! What a statement spent: calls, bytes, retries, waits.
 
+use crate::budget::Budget;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,9 +12,23 @@ pub struct CallStats {
     bytes: AtomicU64,
     retries: AtomicU64,
     waited_micros: AtomicU64,
+    budget: Budget,
 }
 
 impl CallStats {
+    /// Counters of a scan that may spend no more than `budget` allows.
+    pub fn within(budget: Budget) -> Self {
+        Self {
+            budget,
+            ..Self::default()
+        }
+    }
+
+    /// What may be spent.
+    pub fn budget(&self) -> &Budget {
+        &self.budget
+    }
+
     /// One request was sent; `data` when it fetches records rather than a login or metadata.
     pub fn add_call(&self, data: bool) {
         self.calls.fetch_add(1, Ordering::Relaxed);

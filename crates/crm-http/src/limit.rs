@@ -1,6 +1,7 @@
 //! The account's allotment of calls, as the vendor last told it. No call is ever made to learn it.
 
-use crm_core::Usage;
+use crate::failure::Failure;
+use crm_core::{CallStats, Usage};
 use std::sync::{Mutex, PoisonError};
 
 /// The allotment last heard, shared by all calls of a session.
@@ -14,6 +15,14 @@ impl Allotment {
     /// Remembers what a reply said.
     pub fn hear(&self, usage: Usage) {
         *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(usage);
+    }
+
+    /// Takes one call out of the statement's budget (spec S-13); called before each try.
+    ///
+    /// # Errors
+    /// A failure that is not tried again, when the call would break the budget.
+    pub fn admit(&self, stats: &CallStats) -> Result<(), Failure> {
+        stats.budget().spend(self.usage()).map_err(Failure::refused)
     }
 
     /// What was last heard, if anything.

@@ -62,6 +62,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Undecodable`] when neither follows.
+    #[inline]
     pub(super) fn has_key(&mut self) -> Result<bool> {
         self.has_more(b'}')
     }
@@ -75,6 +76,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes the next key if it is this one, written without escapes.
+    #[inline]
     pub(super) fn take_key(&mut self, name: &str) -> Result<bool> {
         let rest = &self.text.as_bytes()[self.at..];
         let end = name.len() + 1;
@@ -122,6 +124,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it is not one.
+    #[inline]
     pub(super) fn value(&mut self) -> Result<Token<'a>> {
         let token = match self.peek() {
             b'"' => self.string()?,
@@ -175,6 +178,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    #[inline]
     fn has_more(&mut self, end: u8) -> Result<bool> {
         let next = self.peek();
         if next == end {
@@ -196,6 +200,7 @@ impl<'a> Walk<'a> {
         Ok(true)
     }
 
+    #[inline]
     fn string(&mut self) -> Result<Token<'a>> {
         let start = self.at + 1;
         let rest = &self.text.as_bytes()[start..];
@@ -260,22 +265,26 @@ impl<'a> Walk<'a> {
         }
     }
 
+    #[inline]
     fn end_value(&mut self) {
         self.skip_space();
         self.is_behind_member = true;
     }
 
     /// The next byte; behind the end there is none, which is no part of JSON.
+    #[inline]
     fn peek(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
+    #[inline]
     fn skip_space(&mut self) {
         while is_space(self.peek()) {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn take_colon(&mut self) -> Result<()> {
         self.skip_space();
         if self.peek() != b':' {
@@ -321,6 +330,7 @@ pub(super) fn depth_of(json: &str) -> usize {
 }
 
 /// How many bytes come before a quote, a backslash or a control character.
+#[inline]
 fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHS: u64 = ONES << 7;

@@ -202,6 +202,11 @@ impl ScanState {
                 warn(&self.in_context(error));
                 None
             }
+            Err(error) if error.kind() == ErrorKind::ShortRead => {
+                return Err(self.in_context(error).with_hint(
+                    "If records of this object vanish while they are read, set the server option short_read to 'warning'.",
+                ));
+            }
             Err(error) => return Err(self.in_context(error)),
         };
         let Some(page) = page else {

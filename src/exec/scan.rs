@@ -234,7 +234,10 @@ impl ScanState {
                 .table
                 .column(output.attribute)
                 .map_or(output.facts.name.as_str(), |column| column.name.as_str());
-            let record = self.record_at(row);
+            let record = match &reject.record {
+                Some(record) => format!("\"{record}\""),
+                None => self.record_at(row),
+            };
             let error = Error::new(
                 ErrorKind::Undecodable,
                 format!(

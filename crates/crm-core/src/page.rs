@@ -194,6 +194,8 @@ pub struct CellReject {
     pub row: usize,
     /// Column in the page.
     pub column: usize,
+    /// The record's identifier, where the reply tells it; also when it was not asked for.
+    pub record: Option<String>,
     /// What was sent, shortened where it is very long.
     pub raw: String,
     /// Why it does not convert.

@@ -7,6 +7,7 @@ mod walk;
 
 use crate::deparse;
 use crate::error;
+use crate::ids;
 use crm_core::{
     CellDecoder, CellReject, Column, Error, ErrorKind, Page, Raw, RemoteQuery, Result, Zone,
 };
@@ -195,7 +196,13 @@ impl<'d> Sink<'d> {
         walk.open_list()?;
         while walk.has_element()? {
             if !walk.take_null() {
+                let record = walk.rest();
+                let n_rejects = self.rejects.len();
                 self.fields(walk, &decoder.root)?;
+                if self.rejects.len() > n_rejects {
+                    let record = &record[..record.len() - walk.rest().len()];
+                    self.name_record(n_rejects, record);
+                }
                 self.end_record();
             }
         }
@@ -290,9 +297,34 @@ impl<'d> Sink<'d> {
             self.rejects.push(CellReject {
                 row: self.n_rows,
                 column,
+                record: None,
                 raw: shortened(value),
                 reason,
             });
+        }
+    }
+
+    /// Tells the rejects from `first` on which record they are of: each record comes with its own address (page 5).
+    fn name_record(&mut self, first: usize, record: &str) {
+        #[derive(serde::Deserialize)]
+        struct Record {
+            attributes: Attributes,
+        }
+        #[derive(serde::Deserialize)]
+        struct Attributes {
+            url: String,
+        }
+        let Ok(record) = serde_json::from_str::<Record>(record) else {
+            return;
+        };
+        let id = record
+            .attributes
+            .url
+            .rsplit('/')
+            .next()
+            .and_then(ids::canonical);
+        for reject in &mut self.rejects[first..] {
+            reject.record.clone_from(&id);
         }
     }
 

@@ -22,6 +22,7 @@ const DATABASE: &str = "demo";
 pub fn run(workspace: &Workspace, major: Major, contacts: Option<u64>, batch: bool) -> Result<()> {
     let ready = setup::ensure_ready(workspace, &[major])?;
     let postgres = &ready.installations[0];
+    let reserved = postgres.reserve()?;
     extension::install(workspace, postgres, &Output::Shown)?;
     let program = sandbox::build(workspace, &Output::Shown)?;
 
@@ -55,6 +56,8 @@ pub fn run(workspace: &Workspace, major: Major, contacts: Option<u64>, batch: bo
     Output::Shown
         .run(tour)
         .context("the tour stopped at a statement that failed")?;
+    // The prompt may stay open for hours; tests of another run need not wait for it.
+    drop(reserved);
     if batch {
         println!("\nthe tour is over; everything it started is being stopped");
         return Ok(());

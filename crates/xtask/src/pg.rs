@@ -4,7 +4,7 @@
 //! version 18, which Debian 12 lacks, the one inside a wheel from the Python package index.
 
 use std::fmt;
-use std::fs::Permissions;
+use std::fs::{File, Permissions, TryLockError};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -161,6 +161,32 @@ impl Postgres {
         )
     }
 
+    /// Waits until no other run uses the extension installed here, and keeps others waiting until
+    /// the returned file is closed: an installation holds one build of an extension.
+    ///
+    /// # Errors
+    /// Fails when the folder of extensions cannot be opened or locked.
+    pub fn reserve(&self) -> Result<File> {
+        let folder = File::open(&self.extensions)
+            .with_context(|| format!("cannot open {}", self.extensions.display()))?;
+        match folder.try_lock() {
+            Ok(()) => return Ok(folder),
+            Err(TryLockError::WouldBlock) => {
+                eprintln!(
+                    "PostgreSQL {} is in use by another run: waiting",
+                    self.major
+                );
+            }
+            Err(TryLockError::Error(error)) => {
+                return Err(error).context("cannot lock the folder of extensions");
+            }
+        }
+        folder
+            .lock()
+            .context("cannot lock the folder of extensions")?;
+        Ok(folder)
+    }
+
     /// A program of this installation.
     pub fn program(&self, name: &str) -> PathBuf {
         self.bin.join(name)
@@ -291,6 +317,23 @@ mod tests {
         assert_eq!("18".parse(), Ok(Major(18)));
         assert!("13".parse::<Major>().is_err());
         assert!("newest".parse::<Major>().is_err());
+    }
+
+    #[test]
+    fn an_installation_is_reserved_for_one_run() {
+        let dir = tempfile::tempdir().unwrap();
+        let postgres = Postgres {
+            major: Major(15),
+            pg_config: PathBuf::new(),
+            bin: PathBuf::new(),
+            extensions: dir.path().to_owned(),
+            pg_regress: None,
+        };
+        let held = postgres.reserve().unwrap();
+        let other = File::open(dir.path()).unwrap();
+        assert!(matches!(other.try_lock(), Err(TryLockError::WouldBlock)));
+        drop(held);
+        other.try_lock().unwrap();
     }
 
     #[test]

@@ -108,8 +108,10 @@ pub fn ensure_ready(workspace: &Workspace, majors: &[Major]) -> Result<Ready> {
         .iter()
         .map(|major| Postgres::find_or_fetch(*major, &user))
         .collect::<Result<Vec<_>>>()?;
-    install_pgrx()?;
-    register_with_pgrx(workspace, &installations)?;
+    if !installations.is_empty() {
+        install_pgrx()?;
+        register_with_pgrx(workspace, &installations)?;
+    }
     Ok(Ready {
         user,
         installations,

@@ -54,11 +54,8 @@ pub struct Plan {
 /// Fails when a stage failed or this machine cannot be made ready.
 pub fn run(workspace: &Workspace, plan: Plan) -> Result<()> {
     let needs_server = |part| plan.wants(part);
-    let on_servers = [Part::PgTest, Part::Regress, Part::Integration]
-        .into_iter()
-        .any(needs_server);
     // Linting the extension needs the headers of every version.
-    let majors = if on_servers || plan.wants(Part::Style) {
+    let majors = if plan.wants_servers() || plan.wants(Part::Style) {
         &plan.majors[..]
     } else {
         &[]
@@ -83,6 +80,12 @@ pub fn run(workspace: &Workspace, plan: Plan) -> Result<()> {
 impl Plan {
     fn wants(&self, part: Part) -> bool {
         self.only.is_none_or(|only| only == part)
+    }
+
+    fn wants_servers(&self) -> bool {
+        [Part::PgTest, Part::Regress, Part::Integration]
+            .into_iter()
+            .any(|part| self.wants(part))
     }
 }
 
@@ -198,6 +201,16 @@ impl Run<'_> {
     fn server(&mut self, postgres: &Postgres) {
         let (workspace, user, plan) = (self.workspace, &self.ready.user, self.plan);
         let feature = postgres.major.feature();
+        if !plan.wants_servers() {
+            return;
+        }
+        let _reserved = match postgres.reserve() {
+            Ok(reserved) => reserved,
+            Err(error) => {
+                self.stage(&format!("reserve {feature}"), |_| Err(error));
+                return;
+            }
+        };
         if plan.wants(Part::PgTest) {
             self.stage(&format!("pg_test {feature}"), |output| {
                 extension::pg_test(workspace, postgres, user, output)

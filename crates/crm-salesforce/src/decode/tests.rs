@@ -382,3 +382,18 @@ fn what_is_no_page_is_refused_without_being_shown() {
         1
     );
 }
+
+#[test]
+fn a_reject_names_its_record_though_the_identifier_was_not_asked_for() {
+    let page = page(
+        &[("Age__c", ColumnType::Int32)],
+        r#"{"attributes":{"type":"X","url":"/services/data/v66.0/sobjects/X/001D000000IRFmaIAH"},"Age__c":"old"},
+           {"Age__c":"older"}"#,
+    );
+    let records: Vec<_> = page
+        .rejects
+        .iter()
+        .map(|reject| reject.record.as_deref())
+        .collect();
+    assert_eq!(records, [Some("001D000000IRFmaIAH"), None]);
+}

@@ -42,6 +42,11 @@ impl<'a> Walk<'a> {
         walk
     }
 
+    /// What is still to be walked.
+    pub(super) fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
     /// Steps into an object.
     ///
     /// # Errors

@@ -134,10 +134,11 @@ impl Node {
             Some((name, rest)) => (name, Some(rest)),
             None => (path, None),
         };
-        let known = self
-            .entries
-            .iter()
-            .position(|e| e.name.eq_ignore_ascii_case(name));
+        // Fields may differ in case alone; a parent comes once, in whatever case it was asked for.
+        let known = self.entries.iter().position(|entry| match rest {
+            Some(_) => entry.parent.is_some() && entry.name.eq_ignore_ascii_case(name),
+            None => entry.parent.is_none() && entry.name == name,
+        });
         let at = known.unwrap_or_else(|| {
             self.entries.push(Entry {
                 name: name.into(),

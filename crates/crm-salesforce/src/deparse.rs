@@ -133,8 +133,8 @@ fn head(query: &RemoteQuery) -> Result<String> {
     } else {
         for field in &query.fields {
             let name = field_name(&field.name)?;
-            // A field named twice is refused, in any case of letters.
-            if !columns.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            // A field named twice is refused. Names that differ in case are two fields, or the vendor's to refuse.
+            if !columns.iter().any(|known| known == name) {
                 columns.push(name.into());
             }
         }

@@ -12,6 +12,7 @@ mod fit;
 mod ids;
 mod jwt;
 mod lookup;
+mod native;
 mod options;
 mod scan;
 mod semantics;

@@ -106,7 +106,7 @@ impl Lookups {
         let mut fields: Vec<&str> = Vec::new();
         for field in &self.query.fields {
             let name = deparse::field_name(&field.name)?;
-            if !fields.iter().any(|known| known.eq_ignore_ascii_case(name)) {
+            if !fields.contains(&name) {
                 fields.push(name);
             }
         }

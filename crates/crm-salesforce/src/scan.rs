@@ -8,6 +8,7 @@ use crate::deparse;
 use crate::lookup::Lookups;
 use crate::session::{Call, SalesforceSession, Subreply};
 use crm_core::{BoxFuture, CallStats, Error, ErrorKind, Page, PageStream, RemoteQuery, Result};
+use crm_http::Bytes;
 use crm_http::header::{HeaderName, HeaderValue};
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
@@ -63,14 +64,14 @@ enum State {
 
 /// Links already followed, as hashes: the memory of a scan must not grow with its pages.
 #[derive(Default)]
-struct Followed {
+pub(crate) struct Followed {
     hasher: RandomState,
     hashes: HashSet<u64>,
 }
 
 impl Followed {
     /// Whether it is a new one.
-    fn note(&mut self, link: &str) -> bool {
+    pub(crate) fn note(&mut self, link: &str) -> bool {
         self.hashes.insert(self.hasher.hash_one(link))
     }
 }
@@ -239,17 +240,28 @@ pub(crate) async fn count(
         },
         session.zone(),
     );
-    let link = query_link(session, &deparse::count(query)?);
-    let reply = async {
-        if link.len() <= LONGEST_ADDRESS {
-            let reply = session.call(&Call::get(link).for_data(), stats).await?;
-            return decoder.query_reply(&reply.body);
-        }
-        let text = ask_in_body(session, link, stats).await?;
-        decoder.query_reply(text.body()?.as_bytes())
-    };
-    let reply = reply.await.map_err(|error| about(query, error))?;
+    let soql = deparse::count(query)?;
+    let body = run_statement(session, &soql, stats).await;
+    let reply = body.and_then(|body| decoder.query_reply(&body));
+    let reply = reply.map_err(|error| about(query, error))?;
     announced(&reply).ok_or_else(uncounted)
+}
+
+/// The reply's body to a statement, sent in an address where it fits, else in the body of a composite call.
+///
+/// # Errors
+/// As [`SalesforceSession::call`].
+pub(crate) async fn run_statement(
+    session: &SalesforceSession,
+    soql: &str,
+    stats: &CallStats,
+) -> Result<Bytes> {
+    let link = query_link(session, soql);
+    if link.len() <= LONGEST_ADDRESS {
+        return Ok(session.call(&Call::get(link).for_data(), stats).await?.body);
+    }
+    let reply = ask_in_body(session, link, stats).await?;
+    Ok(Bytes::copy_from_slice(reply.body()?.as_bytes()))
 }
 
 /// The address that runs a statement.

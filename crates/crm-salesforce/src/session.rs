@@ -3,6 +3,7 @@
 use crate::auth::{SignIn, SignInRequest, auth_of};
 use crate::describe::{DescribeCache, Described, GlobalDescribe};
 use crate::error::Fault;
+use crate::native::Documents;
 use crate::{decode, deparse, describe, error, options, scan};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Error, ErrorKind, ObjectSummary, PageStream,
@@ -338,6 +339,14 @@ impl Session for SalesforceSession {
 
     fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream> {
         scan::start(self, query, stats)
+    }
+
+    fn native(
+        self: Arc<Self>,
+        statement: &str,
+        stats: Arc<CallStats>,
+    ) -> Result<Box<dyn PageStream>> {
+        Ok(Box::new(Documents::new(self, statement, stats)?))
     }
 
     fn count<'a>(

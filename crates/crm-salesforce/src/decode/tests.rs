@@ -173,7 +173,7 @@ fn names_in_any_order_and_case_missing_twice_and_unknown() {
         &[
             ("Id", ColumnType::Text),
             ("Name", ColumnType::Text),
-            ("name", ColumnType::Text),
+            ("Name", ColumnType::Text),
         ],
         r#"{"attributes":{"type":"X"},"Id":"1","Name":"a"},
            {"NAME":"b","extra":[{"Name":"no"}],"ID":"2"},
@@ -194,12 +194,21 @@ fn names_in_any_order_and_case_missing_twice_and_unknown() {
 
 #[test]
 fn names_that_differ_in_case_only_are_kept_apart() {
+    let fields = [
+        ("Total__c", ColumnType::Numeric),
+        ("TOTAL__c", ColumnType::Numeric),
+        ("owner.Id", ColumnType::Text),
+        ("Owner.Name", ColumnType::Text),
+    ];
     let page = page(
-        &[("Same__c", ColumnType::Text)],
-        r#"{"SAME__c":"other","Same__c":"own"}"#,
+        &fields,
+        r#"{"Total__c":1,"TOTAL__c":2,"Owner":{"Id":"o","Name":"n"}},
+           {"TOTAL__c":4,"Total__c":3,"owner":null}"#,
     );
-    // The first that fits is taken; Salesforce itself has no two such names (section 3.2).
-    assert_eq!(texts(&page, 0), [Some("other")]);
+    assert_eq!(texts(&page, 0), [Some("1"), Some("3")]);
+    assert_eq!(texts(&page, 1), [Some("2"), Some("4")]);
+    assert_eq!(texts(&page, 2), [Some("o"), None]);
+    assert_eq!(texts(&page, 3), [Some("n"), None]);
 }
 
 #[test]

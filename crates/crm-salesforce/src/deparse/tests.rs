@@ -76,8 +76,8 @@ fn statements() {
     for (query, expected) in [
         (asked(&[]), "SELECT Id FROM Account"),
         (
-            asked(&["Id", "Owner.Name", "id", "Name"]),
-            "SELECT Id,Owner.Name,Name FROM Account",
+            asked(&["Id", "Owner.Name", "Id", "Name", "NAME"]),
+            "SELECT Id,Owner.Name,Name,NAME FROM Account",
         ),
         (
             sorted,

@@ -53,7 +53,6 @@ pub struct Plan {
 /// # Errors
 /// Fails when a stage failed or this machine cannot be made ready.
 pub fn run(workspace: &Workspace, plan: Plan) -> Result<()> {
-    let needs_server = |part| plan.wants(part);
     // Linting the extension needs the headers of every version.
     let majors = if plan.wants_servers() || plan.wants(Part::Style) {
         &plan.majors[..]

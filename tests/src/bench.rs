@@ -64,16 +64,15 @@ impl Bench {
         let ca = authority_file(&sandbox.ca_pem);
         let log = ServerLog::from_here();
         let db = Database::connect(None).await;
-        db.run(&format!(
-            "SELECT pg_advisory_lock({CREATING});
-             SET client_min_messages = warning;
-             CREATE EXTENSION IF NOT EXISTS crm_fdw;
-             RESET client_min_messages;
-             SELECT pg_advisory_unlock({CREATING});
-             CREATE SCHEMA {name};
-             SET search_path = {name}, public"
-        ))
-        .await;
+        // Each is a transaction of its own: the extension is there for others before the lock is gone.
+        for sql in [
+            format!("SELECT pg_advisory_lock({CREATING}); SET client_min_messages = warning"),
+            "CREATE EXTENSION IF NOT EXISTS crm_fdw".to_owned(),
+            format!("RESET client_min_messages; SELECT pg_advisory_unlock({CREATING})"),
+            format!("CREATE SCHEMA {name}; SET search_path = {name}, public"),
+        ] {
+            db.run(&sql).await;
+        }
         Self {
             sandbox,
             admin,

@@ -164,8 +164,8 @@ async fn tables_and_fields_say_what_can_be_collected() {
             None,
         ),
         ("Time__c", "time", "time without time zone", "t", "t", None),
-        ("Location__c", "location", "jsonb", "f", "f", None),
-        ("Hologram__c", "hologram", "text", "t", "t", None),
+        ("Location__c", "location", "jsonb", "t", "f", None),
+        ("Hologram__c", "hologram", "text", "f", "f", None),
     ] {
         let mut expected = some(&[field, remote_type, local_type, filterable, sortable]);
         expected.push(enumeration.map(str::to_owned));
@@ -319,8 +319,13 @@ async fn import_takes_few_calls_and_keeps_the_remote_names() {
         ))
         .await;
     assert_eq!(columns, ["id", "lastmodifieddate"]);
-    let sql = "SELECT count(DISTINCT total__c), count(DISTINCT total__c_2) FROM alltypes__c WHERE total__c < total__c_2";
-    assert_ne!(bench.db.value(sql).await, "0");
+    // Salesforce itself has no two names that differ in case only, and the connector asks for such a name once a query:
+    // each alone.
+    let of = |column: &str| {
+        format!("SELECT {column} FROM alltypes__c WHERE {column} > 5 ORDER BY 1 LIMIT 1")
+    };
+    assert_eq!(bench.db.value(&of("total__c")).await, "5.5");
+    assert_eq!(bench.db.value(&of("total__c_2")).await, "10.25");
     bench
         .db
         .run(&format!(

@@ -123,14 +123,11 @@ async fn links_and_redirects_to_other_hosts_are_not_followed() {
                 .admin
                 .fault(json!({"path": "/query?", "kind": kind, "host": host}))
                 .await;
-            let refusal = fails(
-                &bench,
-                "SELECT name FROM contact",
-                "HV004",
-                "refused to follow",
-                "",
-            )
-            .await;
+            let words = match kind {
+                "redirect" => "answered with a redirect",
+                _ => "refused to follow a link",
+            };
+            let refusal = fails(&bench, "SELECT name FROM contact", "HV004", words, "").await;
             let named = host.trim_start_matches("https://");
             let told = format!("{} {}", refusal.message, refusal.detail);
             assert!(told.contains(named), "{refusal:?}");
@@ -166,7 +163,7 @@ async fn a_short_read_is_an_error_unless_a_warning_is_asked_for() {
             .fault(json!({"path": page, "kind": "short_page", "bytes": 3}))
             .await;
         let sql = "SELECT count(name) FROM contact";
-        let refusal = fails(&bench, sql, "HV004", "fewer records", hint).await;
+        let refusal = fails(&bench, sql, "HV004", "announced records", hint).await;
         let told = format!("{} {}", refusal.message, refusal.detail);
         assert!(told.contains(&all.to_string()), "{refusal:?}");
         assert!(told.contains(&(all - 3).to_string()), "{refusal:?}");
@@ -189,7 +186,7 @@ async fn a_short_read_is_an_error_unless_a_warning_is_asked_for() {
         panic!("one warning: {notes:?}");
     };
     assert_eq!(warning.severity, "WARNING");
-    is_told(sql, warning, "HV004", "fewer records", "");
+    is_told(sql, warning, "HV004", "announced records", "");
     bench.db.value(sql).await;
     assert_eq!(bench.db.notes(), []);
     bench.finish().await;

@@ -211,8 +211,10 @@ async fn every_form_of_sign_in_reads() {
                 mapping.join(", ")
             ))
             .await;
-        let sql = format!("SELECT auth, user_name, organization IN ('CRM Sandbox Test Org', '00D5x0000000001EAA')
-             FROM crm.check('{server}')");
+        let sql = format!(
+            "SELECT auth, user_name, organization IN ('CRM Sandbox Test Org', '00D5x0000000001EAA')
+             FROM crm.check('{server}')"
+        );
         let rows = bench.db.rows(&sql).await;
         let expected = [auth, &credentials.username, "t"];
         let expected: Vec<_> = expected

@@ -38,7 +38,6 @@ async fn statements_of_every_shape_give_what_local_tables_give() {
         "SELECT id FROM <account> ORDER BY name COLLATE \"C\", id LIMIT 20",
         "SELECT count(*), count(DISTINCT stagename), max(closedate), min(amount) FROM <opportunity>",
         "SELECT count(*) FILTER (WHERE amount > 1000), string_agg(stagename, ',' ORDER BY id) FROM <opportunity>",
-        "SELECT count(*) FROM <account> TABLESAMPLE system (100)",
         "SELECT id FROM <account> WHERE id IN (SELECT accountid FROM <opportunity> WHERE amount > 100000) ORDER BY id",
         "SELECT id FROM <account> WHERE id NOT IN (SELECT accountid FROM <contact> WHERE accountid IS NOT NULL) ORDER BY id",
         "SELECT CASE WHEN amount > 1000 THEN 'big' END, count(*) FROM <opportunity> GROUP BY 1 ORDER BY 1",
@@ -50,12 +49,6 @@ async fn statements_of_every_shape_give_what_local_tables_give() {
         "SELECT count(*) FROM <account> WHERE NULL::boolean",
         "SELECT count(*) FROM <account>, <opportunity> WHERE amount > 400000 AND numberofemployees > 5000",
     ] {
-        if sql.contains("TABLESAMPLE") {
-            // Like every foreign table, but in the same words.
-            let refusal = bench.db.refused(&sql.replace(['<', '>'], "")).await;
-            assert_eq!(refusal.sqlstate, "42809", "{refusal:?}");
-            continue;
-        }
         let on = |suffix: &str| {
             ["account", "opportunity", "contact"].iter().fold(sql.to_owned(), |sql, table| {
                 sql.replace(&format!("<{table}>"), &format!("{table}{suffix}"))

@@ -2,6 +2,7 @@
 
 use crate::error::{self, Fault};
 use crate::jwt::SigningKey;
+use crate::options::OPTIONS;
 use crate::soap_login::{self, Answer};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +11,7 @@ use crm_http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderVa
 use crm_http::{Bearer, Fresh, HttpService, Method, Reply, Request, RetryPolicy, Url, send_again};
 use serde::Deserialize;
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// A key in PEM has a few thousand bytes.
@@ -34,6 +36,8 @@ pub(crate) struct SignInRequest<'a> {
     pub http: &'a HttpService,
     pub policy: RetryPolicy,
     pub stats: &'a CallStats,
+    /// The refresh token in force where the organisation changes it with each use; the mapping's is dead then.
+    pub rotated: &'a Mutex<Option<SecretString>>,
 }
 
 /// The way that the options ask for.
@@ -73,6 +77,14 @@ impl SignInRequest<'_> {
     /// # Errors
     /// [`ErrorKind::OptionMissing`] naming an option, [`ErrorKind::LoginRefused`] with the vendor's words.
     pub(crate) async fn sign_in(&self) -> Result<Fresh<SignIn>> {
+        let secrets = OPTIONS.iter().filter(|option| option.secret);
+        let secrets = secrets.filter_map(|option| self.account.secret(option.name));
+        self.ask()
+            .await
+            .map_err(|error| secrets.fold(error, error::without))
+    }
+
+    async fn ask(&self) -> Result<Fresh<SignIn>> {
         let auth = auth_of(self.account)?;
         let account = self.account;
         if auth == "soap" {
@@ -118,10 +130,7 @@ impl SignInRequest<'_> {
                 if let Some(secret) = account.secret("client_secret") {
                     form.push(("client_secret", secret.clone()));
                 }
-                form.push((
-                    "refresh_token",
-                    account.require_secret("refresh_token")?.clone(),
-                ));
+                form.push(("refresh_token", self.refresh_token()?));
             }
         }
         let mut request = Request::new(Method::POST, self.url("/services/oauth2/token")?)
@@ -138,7 +147,19 @@ impl SignInRequest<'_> {
         if !reply.status.is_success() {
             return Err(refused(&reply, auth));
         }
-        granted(&reply, auth)
+        let (fresh, rotated) = granted(&reply, auth)?;
+        if rotated.is_some() {
+            *self.rotated.lock().unwrap_or_else(PoisonError::into_inner) = rotated;
+        }
+        Ok(fresh)
+    }
+
+    fn refresh_token(&self) -> Result<SecretString> {
+        let rotated = self.rotated.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*rotated {
+            Some(token) => Ok(token.clone()),
+            None => self.account.require_secret("refresh_token").cloned(),
+        }
     }
 
     async fn soap(&self) -> Result<Fresh<SignIn>> {
@@ -276,9 +297,12 @@ struct TokenReply {
     id: String,
     #[serde(default)]
     expires_in: Option<serde_json::Value>,
+    #[serde(default)]
+    refresh_token: Option<String>,
 }
 
-fn granted(reply: &Reply, auth: &'static str) -> Result<Fresh<SignIn>> {
+/// The sign-in, and the refresh token that replaces the one used, if one does.
+fn granted(reply: &Reply, auth: &'static str) -> Result<(Fresh<SignIn>, Option<SecretString>)> {
     if error::is_markup(&reply.body) {
         return Err(error::not_json("a token"));
     }
@@ -287,7 +311,7 @@ fn granted(reply: &Reply, auth: &'static str) -> Result<Fresh<SignIn>> {
     // The identity address ends in organisation and user (2.1).
     let organization_id = token.id.rsplit('/').nth(1).unwrap_or_default().to_owned();
     let life = token.expires_in.as_ref().and_then(usable_life);
-    Ok(Fresh {
+    let fresh = Fresh {
         token: SignIn {
             bearer: Bearer::new(token.access_token.into(), &token.instance_url)?,
             auth,
@@ -295,7 +319,8 @@ fn granted(reply: &Reply, auth: &'static str) -> Result<Fresh<SignIn>> {
             told: None,
         },
         life,
-    })
+    };
+    Ok((fresh, token.refresh_token.map(Into::into)))
 }
 
 /// The announced life less a margin for the way. The vendor's numbers come as numbers and as text.

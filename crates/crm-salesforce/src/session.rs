@@ -7,7 +7,7 @@ use crate::native::Documents;
 use crate::{decode, deparse, describe, error, options, scan};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Error, ErrorKind, ObjectSummary, PageStream,
-    RemoteObject, RemoteQuery, Result, Session, Usage, Zone,
+    RemoteObject, RemoteQuery, Result, SecretString, Session, Usage, Zone,
 };
 use crm_http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, IF_MODIFIED_SINCE};
 use crm_http::{
@@ -27,6 +27,7 @@ pub(crate) struct SalesforceSession {
     http: HttpService,
     policy: RetryPolicy,
     token: TokenCache<SignIn>,
+    rotated: Mutex<Option<SecretString>>,
     allotment: Allotment,
     version: String,
     described: DescribeCache,
@@ -92,6 +93,7 @@ impl SalesforceSession {
             http,
             policy: RetryPolicy::from_account(&account),
             token: TokenCache::default(),
+            rotated: Mutex::new(None),
             allotment: Allotment::default(),
             version: version.to_owned(),
             described: DescribeCache::default(),
@@ -121,6 +123,7 @@ impl SalesforceSession {
                 http: &self.http,
                 policy: self.policy,
                 stats,
+                rotated: &self.rotated,
             }
             .sign_in()
             .await
@@ -154,7 +157,8 @@ impl SalesforceSession {
                 token = self.token.renew(&token, sign_in).await?;
                 continue;
             }
-            return Err(replied.tell_tries(error::from_reply(&replied.reply)));
+            let error = error::without(error::from_reply(&replied.reply), token.bearer.secret());
+            return Err(replied.tell_tries(error));
         }
     }
 

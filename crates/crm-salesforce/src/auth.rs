@@ -397,3 +397,125 @@ fn told(fault: &Fault) -> String {
         format!("{}: {}", fault.code, fault.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crm_http::StatusCode;
+    use crm_http::header::HeaderMap;
+
+    fn reply(status: u16, body: &'static str) -> Reply {
+        Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: HeaderMap::new(),
+            body: body.as_bytes().into(),
+        }
+    }
+
+    fn account(options: &[&str]) -> Account {
+        let mut account = Account::new("sf");
+        for name in options {
+            let option = OPTIONS.iter().find(|option| option.name == *name);
+            account.set(option.unwrap(), "TEST".into());
+        }
+        account
+    }
+
+    #[test]
+    fn the_flow_follows_from_the_options() {
+        for (options, expected) in [
+            (
+                &["username", "password", "client_id", "client_secret"][..],
+                "password",
+            ),
+            (&["username", "password", "security_token"], "soap"),
+            (&["client_id", "client_secret"], "client_credentials"),
+            (&["username", "client_id", "private_key"], "jwt"),
+            (&["username", "client_id", "private_key_file"], "jwt"),
+            (
+                &["client_id", "client_secret", "refresh_token"],
+                "refresh_token",
+            ),
+        ] {
+            assert_eq!(auth_of(&account(options)).unwrap(), expected, "{options:?}");
+        }
+    }
+
+    #[test]
+    fn recorded_tokens_are_read() {
+        let first = reply(
+            200,
+            include_str!("../tests/fixtures/auth_success_response.json"),
+        );
+        let (fresh, rotated) = granted(&first, "password").unwrap();
+        assert_eq!(fresh.token.bearer.host(), "na1.salesforce.com");
+        assert_eq!(fresh.token.organization_id, "00Dx0000000BV7z");
+        assert!(fresh.life.is_none() && rotated.is_none());
+        let next = reply(
+            200,
+            include_str!("../tests/fixtures/refresh_success_response.json"),
+        );
+        assert!(granted(&next, "refresh_token").is_ok());
+    }
+
+    #[test]
+    fn tokens_that_cannot_be_used_are_refused_without_being_shown() {
+        for body in [
+            "",
+            "<html>TEST</html>",
+            r#"{"access_token":"TEST"}"#,
+            r#"{"access_token":"TEST","instance_url":"http://na1.salesforce.com"}"#,
+            r#"{"access_token":["TEST"],"instance_url":"https://na1.salesforce.com"}"#,
+        ] {
+            let error = granted(&reply(200, body), "password").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Undecodable, "{body}");
+            assert!(!format!("{error:?}").contains("TEST"), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn refusals_and_what_only_looks_like_one() {
+        let recorded = include_str!("../tests/fixtures/auth_error_response.json");
+        for (status, body, kind, hint) in [
+            (400, recorded, ErrorKind::LoginRefused, "security_token"),
+            (
+                401,
+                r#"{"error":"invalid_client"}"#,
+                ErrorKind::LoginRefused,
+                "client_secret",
+            ),
+            (
+                400,
+                r#"{"error":"rate_limit_exceeded"}"#,
+                ErrorKind::ConnectionLost,
+                "",
+            ),
+            (404, "<html>", ErrorKind::RemoteFault, "url"),
+            (502, "<html>", ErrorKind::ConnectionLost, ""),
+            (
+                500,
+                r#"{"error":"unknown_error"}"#,
+                ErrorKind::RemoteFault,
+                "",
+            ),
+        ] {
+            let error = refused(&reply(status, body), "password");
+            assert_eq!(error.kind(), kind, "{status} {body}");
+            assert!(error.hint().unwrap_or_default().contains(hint), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn lives_end_a_little_early() {
+        for (expires_in, expected) in [
+            (serde_json::json!(7200), Some(7170)),
+            (serde_json::json!("7200"), Some(7170)),
+            (serde_json::json!(10), None),
+            (serde_json::json!("soon"), None),
+            (serde_json::json!(null), None),
+        ] {
+            let expected = expected.map(Duration::from_secs);
+            assert_eq!(usable_life(&expires_in), expected, "{expires_in}");
+        }
+    }
+}

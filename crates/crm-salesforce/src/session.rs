@@ -496,6 +496,25 @@ mod tests {
     }
 
     #[test]
+    fn recorded_composites_are_taken_apart() {
+        let all = include_str!("../tests/fixtures/cumulusci_recordings.json");
+        let all: Vec<serde_json::Value> = serde_json::from_str(all).unwrap();
+        let recorded = |name: &str| {
+            let one = all.iter().find(|one| one["name"] == name).unwrap();
+            let body = one["response"]["body"].as_str().unwrap();
+            json::<CompositeReply>(body.as_bytes(), "")
+                .unwrap()
+                .composite_response
+        };
+        for subreply in recorded("composite_four_queries") {
+            assert!(subreply.body().unwrap().contains("records"));
+        }
+        let error = recorded("composite_not_found_404")[0].body().unwrap_err();
+        assert_eq!(error.code(), Some("NOT_FOUND"));
+        assert_eq!(error.kind(), ErrorKind::ObjectUnknown);
+    }
+
+    #[test]
     fn object_names_stay_in_the_path() {
         assert!(describe_path("ns__Thing__c").is_ok());
         for bad in ["", "a/b", "a?b", "..", "a b"] {

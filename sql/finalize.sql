@@ -94,3 +94,13 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION crm.fetch(anyelement, text[]) IS 'the records of a foreign table with these identifiers, in any form the CRM takes';
+
+-- S-14: a query in the CRM's own language, read-only. What the CRM adds to each record beside its fields is left out.
+CREATE FUNCTION crm.query(server text, query text)
+RETURNS SETOF jsonb
+LANGUAGE sql
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT document::jsonb - 'attributes' FROM crm.native_query(server, query) AS document
+$$;
+COMMENT ON FUNCTION crm.query(text, text) IS 'records of a query in the CRM''s own language, as jsonb';

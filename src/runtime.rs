@@ -4,7 +4,7 @@
 //! The backend never blocks on it: it waits for a doorbell together with its latch, so that cancel and termination get through.
 
 use crate::pg::wait::wait_for;
-use crm_core::{CallStats, Error, ErrorKind, Page, RemoteQuery, Result, Session};
+use crm_core::{Error, ErrorKind, Page, PageStream, Result};
 use std::future::Future;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -143,16 +143,12 @@ impl Scan {
     ///
     /// # Errors
     /// When the network thread cannot be started.
-    pub fn start(
-        session: Arc<dyn Session>,
-        query: RemoteQuery,
-        stats: Arc<CallStats>,
-    ) -> Result<Self> {
+    pub fn start(open: impl FnOnce() -> Box<dyn PageStream> + Send + 'static) -> Result<Self> {
         let (bell, button) = doorbell()?;
         let (sender, pages) = mpsc::channel(PAGES_AHEAD);
         let task = runtime()?.handle.spawn(async move {
             let _ring = RingOnDrop(button.clone());
-            let mut stream = session.scan(query, stats);
+            let mut stream = open();
             loop {
                 let page = stream.next().await;
                 let is_last = !matches!(page, Ok(Some(_)));

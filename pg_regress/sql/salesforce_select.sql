@@ -63,6 +63,14 @@ SELECT (a).name FROM sf.account a WHERE id = (SELECT min(id) FROM account);
 -- ANALYZE gives the planner the CRM's own count.
 ANALYZE sf.opportunity;
 SELECT reltuples FROM pg_class WHERE oid = 'sf.opportunity'::regclass;
+-- The CRM's own language (S-14).
+SELECT row ->> 'Name' AS name, row -> 'AnnualRevenue' AS revenue, row -> 'Owner' ->> 'Name' AS owner
+  FROM crm.query('sf', 'SELECT Name, AnnualRevenue, Owner.Name FROM Account WHERE AnnualRevenue > 9000000 ORDER BY AnnualRevenue LIMIT 3') AS row;
+SELECT crm.query('sf', 'SELECT COUNT() FROM Account');
+SELECT crm.query('sf', 'SELECT StageName, COUNT(Id) n FROM Opportunity GROUP BY StageName ORDER BY StageName LIMIT 2');
+SELECT count(*) FROM crm.query('sf', 'SELECT Id FROM Contact;');
+SELECT crm.query('sf', 'SELECT Nonsense FROM Account');
+SELECT crm.query('sf', 'DELETE FROM Account');
 -- A budget of calls stops a statement before it breaks it (S-13).
 SET crm.max_api_calls = 1;
 SELECT count(name) FROM sf.opportunity;

@@ -40,7 +40,7 @@ pub fn sample(table: &CollectedTable, session: Arc<dyn Session>, wanted: usize) 
     let counter = Arc::clone(&stats);
     let total = runtime::run(async move { counting.count(&counted, &counter).await })
         .map_err(in_context)?;
-    let mut scan = runtime::Scan::start(session, query, stats)?;
+    let mut scan = runtime::Scan::start(move || session.scan(query, stats))?;
     let (mut pages, mut seen) = (Vec::new(), 0);
     while seen < wanted {
         let Some(page) = scan.next_page().map_err(in_context)? else {

@@ -161,7 +161,8 @@ impl ScanState {
             .expect(calls.ceil() as u64, self.session.usage())
             .map_err(|error| self.in_context(error))?;
         self.progress.sent = Some(self.table.connector.deparse(&query)?);
-        let scan = runtime::Scan::start(Arc::clone(&self.session), query, Arc::clone(&self.stats))?;
+        let (session, stats) = (Arc::clone(&self.session), Arc::clone(&self.stats));
+        let scan = runtime::Scan::start(move || session.scan(query, stats))?;
         self.source = Source::Open(scan);
         Ok(())
     }

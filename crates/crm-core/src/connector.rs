@@ -166,6 +166,16 @@ pub trait Session: Send + Sync {
     /// Starts reading; nothing is sent before the first page is asked for.
     fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream>;
 
+    /// Passes a query in the CRM's own language through (S-14): pages of one JSON column, a document a record.
+    ///
+    /// # Errors
+    /// When the statement would do more than read.
+    fn native(
+        self: Arc<Self>,
+        statement: &str,
+        stats: Arc<CallStats>,
+    ) -> Result<Box<dyn PageStream>>;
+
     /// Number of records that match the query's filter, in one call.
     fn count<'a>(
         &'a self,

@@ -7,7 +7,7 @@ use crate::condition::{Condition, Operand, ValueClass};
 use crate::connector::{Capability, Connector, Fit, Shape};
 use crate::query::{Filter, Operator};
 use crate::schema::{Conversion, FieldFacts};
-use crate::value::Value;
+use crate::value::{ColumnType, Value};
 use serde::{Deserialize, Serialize};
 
 /// How much is sent, an option of server and table.
@@ -394,8 +394,11 @@ impl Judge<'_> {
         };
         match operand {
             Operand::Parameter { class, .. } => {
-                // Any integer is one the CRM can read; other values may have to be widened when they come.
-                let certain = *class == ValueClass::Integer && kind != Kind::In;
+                // Whether a value has to be widened is known when it comes, and then it is too late to check here.
+                // Against a 32-bit field every whole number is decided exactly; nothing else is taken for certain.
+                let certain = *class == ValueClass::Integer
+                    && facts.column_type == ColumnType::Int32
+                    && kind != Kind::In;
                 let mut decision = sent(filter, exact && certain);
                 if exact && !certain {
                     decision.reasons = vec![Refusal::LateValue];
@@ -687,7 +690,10 @@ mod tests {
             class,
         };
         let whole = parameter(ValueClass::Integer);
-        assert_eq!(verdict(&whole, Pushdown::Connector), Verdict::Exact);
+        assert_eq!(verdict(&whole, Pushdown::Connector), Verdict::Rechecked);
+        let mut narrow = fields();
+        narrow[AMOUNT].column_type = ColumnType::Int32;
+        assert!(decide(&whole, &narrow, Pushdown::Connector, &Imaginary).exact);
         let late = decide(
             &parameter(ValueClass::Number),
             &fields(),

@@ -443,6 +443,27 @@ mod tests {
     }
 
     #[test]
+    fn every_whole_number_is_decided_exactly_against_a_32_bit_field() {
+        // The rules of crm-core take this for granted when the number is a parameter.
+        for operator in [Equal, Less, LessOrEqual, Greater, GreaterOrEqual] {
+            for value in [
+                i64::MIN,
+                -2_147_483_649,
+                -1,
+                0,
+                2_147_483_647,
+                2_147_483_648,
+                i64::MAX,
+            ] {
+                let filter = comparison("F", operator, Value::Int(value));
+                let fit = fit(&usual("int"), filter);
+                let is_exact = !matches!(fit, Fit::Unpushable(_) | Fit::Send { exact: false, .. });
+                assert!(is_exact, "{operator:?} {value}: {fit:?}");
+            }
+        }
+    }
+
+    #[test]
     fn numbers() {
         for (remote_type, operator, value, expected) in [
             ("double", Equal, "1.50", "F = 1.5"),

@@ -296,11 +296,14 @@ fn fit_text(kind: FieldKind, text: &str) -> Option<Fit> {
     if text.is_empty() {
         return Some(Fit::Never);
     }
-    if kind == FieldKind::Id && ids::form(text) == KeyForm::Invalid {
+    // Records carry the canonical form alone, and a filter with another may be refused as a whole.
+    if kind == FieldKind::Id && ids::form(text) != KeyForm::Canonical {
         return Some(Fit::Never);
     }
-    if kind == FieldKind::Reference && ids::form(text) == KeyForm::Invalid {
-        return Some(Fit::Unpushable("the text is not an identifier"));
+    if kind == FieldKind::Reference && ids::form(text) != KeyForm::Canonical {
+        return Some(Fit::Unpushable(
+            "the text is not an identifier as the CRM writes it",
+        ));
     }
     if text.contains('\0') {
         return Some(Fit::Unpushable("the CRM cannot read a zero byte"));
@@ -595,7 +598,11 @@ mod tests {
             ("picklist", "Hot", "F = 'Hot'"),
             ("double", "5", "unpushable"),
             ("id", "x' OR '1'='1", "never"),
-            ("id", "001D000000IqhSL", "F = '001D000000IqhSL'"),
+            ("id", "001D000000IqhSLIAZ", "F = '001D000000IqhSLIAZ'"),
+            ("id", "001D000000IqhSL", "never"),
+            ("id", "001d000000iqhsliaz", "never"),
+            ("reference", "001D000000IqhSLIAZ", "F = '001D000000IqhSLIAZ'"),
+            ("reference", "001D000000IqhSL", "unpushable"),
             ("reference", "external key", "unpushable"),
         ] {
             let shown = compared(remote_type, Equal, Value::Text(text.into()));

@@ -81,13 +81,14 @@ impl Subject {
         bench.copy(&[&table]).await;
         bench
             .db
-            .run(
-                "CREATE TABLE points (whole int, decimal numeric, day date, moment timestamptz);
+            .run(&format!(
+                "ALTER FOREIGN TABLE {table} OPTIONS (ADD pushdown 'off');
+                 CREATE TABLE points (whole int, decimal numeric, day date, moment timestamptz);
                  INSERT INTO points VALUES
                      (17, 300, '2024-02-29', '2024-01-31 23:59:59.999+00'), (0, 0.1, '2000-01-01', '2023-06-01 00:00:00.5+00'),
                      (-1, 1e6, '2024-06-30', '2024-08-15 12:00:00+00'), (NULL, NULL, NULL, NULL);
-                 ANALYZE points",
-            )
+                 ANALYZE points"
+            ))
             .await;
         let domain = Domain::of(&bench.db, &format!("{table}_copy")).await;
         Self {
@@ -155,9 +156,8 @@ impl Subject {
         let mut counted = Vec::new();
         let mut differing: Vec<String> = Vec::new();
         for (mode, _) in MODES {
-            let word = if counted.is_empty() { "ADD" } else { "SET" };
             let alter = format!(
-                "ALTER FOREIGN TABLE {} OPTIONS ({word} pushdown '{mode}')",
+                "ALTER FOREIGN TABLE {} OPTIONS (SET pushdown '{mode}')",
                 self.table
             );
             self.bench.db.run(&alter).await;

@@ -1,5 +1,8 @@
 -- The wrappers, and the parts of the SQL interface that are SQL.
 
+-- What the functions may reach is decided by the rights on servers and by the caller's own user mapping.
+GRANT USAGE ON SCHEMA crm TO PUBLIC;
+
 CREATE FOREIGN DATA WRAPPER salesforce
     HANDLER crm.fdw_handler VALIDATOR crm.salesforce_validator
     OPTIONS (connector 'salesforce');
@@ -79,11 +82,7 @@ BEGIN
         RAISE EXCEPTION 'crm.fetch needs a foreign table''s row type, not %', pg_typeof(foreign_table)
             USING ERRCODE = 'wrong_object_type', HINT = 'Call it as crm.fetch(NULL::schema.table, ids).';
     END IF;
-    SELECT a.attname INTO identifier
-    FROM pg_attribute a
-    CROSS JOIN LATERAL pg_options_to_table(a.attfdwoptions) o
-    WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
-      AND o.option_name = 'identifier' AND o.option_value::boolean;
+    identifier := crm.identifier_column(relation);
     IF identifier IS NULL THEN
         RAISE EXCEPTION 'foreign table % has no identifier column', relation
             USING ERRCODE = 'undefined_column',

@@ -245,6 +245,7 @@ mod tests {
             stop_at_reject: false,
             stop_at_short_read: true,
             notes: Vec::new(),
+            texts: Vec::new(),
             estimated_rows: 1e6,
             estimated_calls: 500.0,
         };

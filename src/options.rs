@@ -143,6 +143,8 @@ pub struct LocalColumn {
     pub type_oid: pg_sys::Oid,
     /// Its type modifier, -1 for none.
     pub type_modifier: i32,
+    /// Its option says that it is the record identifier.
+    is_said_identifier: bool,
 }
 
 /// A foreign table with everything its options say.
@@ -172,10 +174,11 @@ impl CollectedTable {
         let name = catalog::relation_name(relation);
         let options = table_options_of(&name, &server, &table_options)?;
         let identifier = connector.default_identifier(&options.object);
-        let columns = catalog::columns(relation)
+        let mut columns = catalog::columns(relation)
             .into_iter()
             .map(|column| column_of(&name, column, identifier))
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?;
+        settle_identifier(&name, &mut columns)?;
         Ok(Self {
             relation,
             server,
@@ -183,6 +186,14 @@ impl CollectedTable {
             options,
             columns,
         })
+    }
+
+    /// Warns of columns whose conversion and type do not go together; called once for a statement.
+    pub fn warn_of_conversions(&self) {
+        let name = catalog::relation_name(self.relation);
+        for column in &self.columns {
+            warn_of_conversion(&name, column);
+        }
     }
 
     /// The column of that number.
@@ -258,23 +269,46 @@ fn column_of(table: &str, column: ColumnDefinition, identifier: &str) -> Result<
         remote_type: option("remote_type").unwrap_or("").to_owned(),
         column_type: local.decoded(),
         conversion,
-        filterable: boolean("filterable", true),
-        sortable: boolean("sortable", true),
+        // What is rounded on its way in compares differently here and there.
+        filterable: local.is_faithful() && boolean("filterable", true),
+        sortable: local.is_faithful() && boolean("sortable", true),
         case_sensitive: boolean("case_sensitive", false),
         identifier: boolean("identifier", field.eq_ignore_ascii_case(identifier)),
     };
-    check_conversion(table, &column, &facts);
     Ok(LocalColumn {
         number: column.number,
         name: column.name,
         facts,
         type_oid: column.type_oid,
         type_modifier: column.type_modifier,
+        is_said_identifier: boolean("identifier", false),
     })
 }
 
+/// A column that says so is the identifier; one that only has its name is it where none says so.
+fn settle_identifier(table: &str, columns: &mut [LocalColumn]) -> Result<()> {
+    let said = columns
+        .iter()
+        .filter(|column| column.is_said_identifier)
+        .count();
+    if said > 1 {
+        return Err(Error::new(
+            ErrorKind::OptionValue,
+            format!("foreign table \"{table}\" has more than one identifier column"),
+        )
+        .with_hint("Give the option identifier 'true' to one column only."));
+    }
+    if said == 1 {
+        for column in columns {
+            column.facts.identifier = column.is_said_identifier;
+        }
+    }
+    Ok(())
+}
+
 /// A conversion and a column type that do not go together would refuse every value: say so once, up front.
-fn check_conversion(table: &str, column: &ColumnDefinition, facts: &FieldFacts) {
+fn warn_of_conversion(table: &str, column: &LocalColumn) {
+    let facts = &column.facts;
     let fits = match facts.conversion {
         Conversion::Default => true,
         Conversion::DateOnly => facts.column_type == ColumnType::Date,

@@ -60,6 +60,32 @@ SELECT count(*) FROM (VALUES (1), (2), (3)) v(n) CROSS JOIN sf.account a WHERE a
 RESET ALL;
 SELECT count(*), count(DISTINCT a.tableoid) FROM sf.account a WHERE a IS NOT NULL OR true;
 SELECT (a).name FROM sf.account a WHERE id = (SELECT min(id) FROM account);
+-- Conditions of every descent: subplans, aliased joins, placeholders of outer joins, late limits.
+SELECT count(*) FROM sf.account WHERE annualrevenue NOT IN (SELECT annualrevenue FROM account WHERE annualrevenue IS NOT NULL);
+SELECT count((SELECT f.name FROM sf.account f WHERE f.annualrevenue > l.annualrevenue LIMIT 1)) FROM (SELECT * FROM account WHERE annualrevenue IS NOT NULL ORDER BY annualrevenue LIMIT 3) l;
+SELECT count(*) FROM sf.account WHERE EXISTS (SELECT 1);
+CREATE TABLE bounds (b numeric);
+INSERT INTO bounds VALUES (9e6), (5e6);
+EXPLAIN (VERBOSE, COSTS OFF) SELECT j.name FROM (sf.opportunity JOIN bounds ON amount = b) AS j WHERE j.amount > 5;
+SELECT count(*) FROM bounds l FULL JOIN (SELECT id, coalesce(annualrevenue, 0) AS z FROM sf.account) s ON l.b = s.z WHERE s.z > 9e6;
+SET my.n = '2';
+PREPARE late AS SELECT id FROM sf.account LIMIT current_setting('my.n')::int;
+EXPLAIN (COSTS OFF) EXECUTE late;
+SELECT count(*) FROM (SELECT id FROM sf.account LIMIT 9223372036854775807 OFFSET 10) x;
+-- A column narrower than its field, and one that only its name makes the identifier.
+CREATE FOREIGN TABLE rounded (id text OPTIONS (field 'Id'), revenue numeric(10, -6) OPTIONS (field 'AnnualRevenue', remote_type 'currency'), staff integer OPTIONS (field 'AnnualRevenue', remote_type 'currency')) SERVER sf OPTIONS (object 'Account');
+EXPLAIN (VERBOSE, COSTS OFF) SELECT max(revenue) FROM rounded WHERE revenue > 2e6;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM rounded WHERE staff > 2000000;
+SELECT count(*) FROM crm.fetch(NULL::rounded, ARRAY(SELECT id FROM account ORDER BY id LIMIT 3));
+-- A partition is scanned in order too.
+CREATE TABLE parts (id text, industry text, annualrevenue numeric) PARTITION BY LIST (industry);
+CREATE FOREIGN TABLE part_energy PARTITION OF parts FOR VALUES IN ('Energy') SERVER sf OPTIONS (object 'Account');
+ALTER FOREIGN TABLE part_energy ALTER id OPTIONS (field 'Id'), ALTER industry OPTIONS (field 'Industry'), ALTER annualrevenue OPTIONS (field 'AnnualRevenue', remote_type 'currency');
+CREATE TABLE part_other PARTITION OF parts DEFAULT;
+CREATE INDEX ON part_other (annualrevenue);
+SET enable_sort = off;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT annualrevenue FROM parts ORDER BY annualrevenue;
+RESET enable_sort;
 -- ANALYZE gives the planner the CRM's own count.
 ANALYZE sf.opportunity;
 SELECT reltuples FROM pg_class WHERE oid = 'sf.opportunity'::regclass;

@@ -53,35 +53,60 @@ pub fn sample(table: &CollectedTable, session: Arc<dyn Session>, wanted: usize) 
 }
 
 impl Sample {
-    /// Gives every sampled row to `emit` as values and null flags, `width` wide.
-    pub fn for_each_row(
-        &self,
-        width: usize,
-        most: usize,
-        mut emit: impl FnMut(&mut [pg_sys::Datum], &mut [bool]),
-    ) {
+    /// Rows in it.
+    pub fn n_rows(&self) -> usize {
+        self.pages.iter().map(|page| page.n_rows).sum()
+    }
+
+    /// Reads the rows one by one, each `width` columns wide.
+    pub fn reader(&self, width: usize) -> SampleReader<'_> {
         let types = self
             .plan
             .outputs
             .iter()
             .map(|output| LocalType::new(pg_sys::Oid::from(output.type_oid), output.type_modifier))
             .collect();
-        let mut writer = RowWriter::new(types);
-        let rows = self
-            .pages
-            .iter()
-            .flat_map(|page| (0..page.n_rows).map(move |row| (page, row)));
-        for (page, row) in rows.take(most) {
-            let mut values = vec![pg_sys::Datum::from(0_usize); width];
-            let mut nulls = vec![true; width];
-            writer.write(&page.columns, row, |column, datum| {
-                let place = usize::try_from(self.plan.outputs[column].attribute - 1).unwrap_or(0);
+        SampleReader {
+            sample: self,
+            writer: RowWriter::new(types),
+            values: vec![pg_sys::Datum::from(0_usize); width],
+            nulls: vec![true; width],
+            page: 0,
+            first: 0,
+        }
+    }
+}
+
+/// Reads the rows of a sample, in their order.
+pub struct SampleReader<'a> {
+    sample: &'a Sample,
+    writer: RowWriter,
+    values: Vec<pg_sys::Datum>,
+    nulls: Vec<bool>,
+    /// The page of the last row, and the number of its first row.
+    page: usize,
+    first: usize,
+}
+
+impl SampleReader<'_> {
+    /// Row `at` as values and null flags; numbers only grow. The values live in the current memory context.
+    pub fn read(&mut self, at: usize) -> (&mut [pg_sys::Datum], &mut [bool]) {
+        while at >= self.first + self.sample.pages[self.page].n_rows {
+            self.first += self.sample.pages[self.page].n_rows;
+            self.page += 1;
+        }
+        let page = &self.sample.pages[self.page];
+        let outputs = &self.sample.plan.outputs;
+        let (values, nulls) = (&mut self.values, &mut self.nulls);
+        nulls.fill(true);
+        self.writer
+            .write(&page.columns, at - self.first, |column, datum| {
+                let place = usize::try_from(outputs[column].attribute - 1).unwrap_or(0);
                 if let Some(datum) = datum {
                     values[place] = datum;
                     nulls[place] = false;
                 }
             });
-            emit(&mut values, &mut nulls);
-        }
+        (values, nulls)
     }
 }

@@ -26,8 +26,8 @@ pub fn explain_scan(
         &query,
     );
     if explain.is_verbose() {
-        for note in &plan.notes {
-            let (label, text) = told(note);
+        for (note, text) in plan.notes.iter().zip(&plan.texts) {
+            let (label, text) = told(note, text);
             explain.text(label, &text);
         }
         explain.text("Transport", "rest");
@@ -60,7 +60,7 @@ pub fn explain_scan(
     }
 }
 
-fn told(note: &ConditionNote) -> (&'static str, String) {
+fn told(note: &ConditionNote, text: &str) -> (&'static str, String) {
     let label = match (note.pushed, note.checked) {
         (true, false) => "Pushed",
         (true, true) => "Rechecked",
@@ -72,8 +72,8 @@ fn told(note: &ConditionNote) -> (&'static str, String) {
         .map(|reason: &Refusal| format!("{}: {}", reason.rule(), reason.words()))
         .collect();
     if reasons.is_empty() {
-        (label, note.sql.clone())
+        (label, text.to_owned())
     } else {
-        (label, format!("{} [{}]", note.sql, reasons.join("; ")))
+        (label, format!("{text} [{}]", reasons.join("; ")))
     }
 }

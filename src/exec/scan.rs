@@ -41,6 +41,10 @@ pub struct ScanState {
     row: usize,
     /// The next of the page's rejects.
     reject: usize,
+    /// Rejects of the page that have been told of: a rewind does not repeat them.
+    told: usize,
+    /// Identifiers in another form have been told of.
+    told_of_variants: bool,
     /// Pages since the scan was last started; while there is one, a rescan can rewind.
     pages_since_start: u64,
 }
@@ -79,6 +83,8 @@ impl ScanState {
             page: Page::default(),
             row: 0,
             reject: 0,
+            told: 0,
+            told_of_variants: false,
             pages_since_start: 0,
         }
     }
@@ -141,7 +147,7 @@ impl ScanState {
     }
 
     fn open(&mut self, parameters: &[Option<Value>]) -> Result<()> {
-        let Some(query) = self.bound_query(parameters) else {
+        let Some(query) = self.bound_query(parameters)? else {
             self.source = Source::Finished;
             if !self.plan.aggregates.is_empty() {
                 self.page = aggregates_of_nothing(&self.plan)?;
@@ -168,10 +174,12 @@ impl ScanState {
     }
 
     /// The query to send, or nothing if no record can match.
-    fn bound_query(&self, parameters: &[Option<Value>]) -> Option<RemoteQuery> {
+    fn bound_query(&mut self, parameters: &[Option<Value>]) -> Result<Option<RemoteQuery>> {
         if let Some(operand) = &self.plan.lookup {
-            let keys = keys_of(operand, parameters, &self.table);
-            return (!keys.is_empty()).then(|| remote_query(&self.plan, None, Some(keys), None));
+            let keys = keys_of(operand, parameters, &self.table, &mut self.told_of_variants);
+            let query =
+                (!keys.is_empty()).then(|| remote_query(&self.plan, None, Some(keys), None));
+            return Ok(query);
         }
         let bound = match &self.plan.filter {
             None => Bound::Always { exact: true },
@@ -182,13 +190,22 @@ impl ScanState {
                 self.table.connector,
             ),
         };
+        let all_sent =
+            !self.plan.notes.is_empty() && self.plan.notes.iter().all(|note| !note.checked);
+        if all_sent && !bound.is_exact() {
+            // Nothing would be checked here either: better no answer than a wrong one.
+            return Err(Error::new(
+                ErrorKind::RemoteFault,
+                "the conditions cannot be sent as they were planned",
+            ));
+        }
         // A limit goes only with a filter that means what SQL means (S-7).
         let limit = self.plan.limit.filter(|_| bound.is_exact());
         match bound {
-            Bound::Never => None,
-            Bound::Always { .. } => Some(remote_query(&self.plan, None, None, limit)),
+            Bound::Never => Ok(None),
+            Bound::Always { .. } => Ok(Some(remote_query(&self.plan, None, None, limit))),
             Bound::Filter { filter, .. } => {
-                Some(remote_query(&self.plan, Some(filter), None, limit))
+                Ok(Some(remote_query(&self.plan, Some(filter), None, limit)))
             }
         }
     }
@@ -220,6 +237,7 @@ impl ScanState {
         self.page = page;
         self.row = 0;
         self.reject = 0;
+        self.told = 0;
         Ok(true)
     }
 
@@ -230,6 +248,10 @@ impl ScanState {
                 break;
             }
             self.reject += 1;
+            if self.reject <= self.told {
+                continue;
+            }
+            self.told = self.reject;
             let output = &self.plan.outputs[reject.column];
             let column = self
                 .table
@@ -277,7 +299,12 @@ impl ScanState {
 }
 
 /// The identifiers asked for, each once; those that name no record are left out (S-4).
-fn keys_of(operand: &Operand, parameters: &[Option<Value>], table: &CollectedTable) -> Vec<String> {
+fn keys_of(
+    operand: &Operand,
+    parameters: &[Option<Value>],
+    table: &CollectedTable,
+    told_of_variants: &mut bool,
+) -> Vec<String> {
     let value = match operand {
         Operand::Constant(value) => Some(value),
         Operand::Parameter { index, .. } => parameters[*index].as_ref(),
@@ -303,7 +330,10 @@ fn keys_of(operand: &Operand, parameters: &[Option<Value>], table: &CollectedTab
             KeyForm::Canonical | KeyForm::Invalid => {}
         }
     }
-    if let Some(first) = variants.first() {
+    if let Some(first) = variants.first()
+        && !*told_of_variants
+    {
+        *told_of_variants = true;
         notice!(
             "identifier \"{first}\" equals no record's: stored identifiers have their long form, as {} gives ({} such here)",
             "crm.id18()",

@@ -4,7 +4,7 @@
 use crate::error::OrRaise;
 use crate::options::CollectedTable;
 use crate::pg::compat;
-use crate::pg::expr::{Expression, columns_named};
+use crate::pg::expr::{Expression, columns_named, is_builtin};
 use crate::pg::list;
 use crate::plan::cost;
 use crate::plan::order::{OrderKey, remote_order};
@@ -34,6 +34,7 @@ pub unsafe extern "C-unwind" fn get_foreign_rel_size(
     unsafe {
         let mut context = PgMemoryContexts::CurrentMemoryContext;
         let table = CollectedTable::read(foreigntableid).or_raise();
+        table.warn_of_conversions();
         let table: &'static CollectedTable = &*context.leak_and_drop_on_delete(table);
         let index = (*baserel).relid;
         let conditions: Vec<_> =
@@ -192,10 +193,11 @@ unsafe fn member_of<'a>(
     // SAFETY: the planner's own pointers.
     unsafe {
         let class = (*key).pk_eclass;
-        if (*class).ec_has_volatile {
+        if (*class).ec_has_volatile || !is_builtin((*key).pk_opfamily) {
             return None;
         }
-        list::pointers::<pg_sys::EquivalenceMember>((*class).ec_members)
+        compat::class_members(class, (*baserel).relids)
+            .into_iter()
             .find(|member| pg_sys::bms_equal((**member).em_relids, (*baserel).relids))
             .map(|member| Expression::new((*member).em_expr))
     }
@@ -215,8 +217,13 @@ unsafe fn limit_of(
             && pg_sys::bms_equal((*baserel).relids, (*root).all_baserels)
             && (*parse).setOperations.is_null()
             && (*parse).rowMarks.is_null();
-        let is_hard = (*root).limit_tuples >= 1.0
-            && (*parse).limitOption == pg_sys::LimitOption::LIMIT_OPTION_COUNT;
+        // The planner's number may be an estimate that a later execution of the plan exceeds: constants only.
+        let is_constant =
+            |node: *mut pg_sys::Node| !node.is_null() && (*node).type_ == pg_sys::NodeTag::T_Const;
+        let is_hard = (1.0..=f64::from(i32::MAX)).contains(&(*root).limit_tuples)
+            && (*parse).limitOption == pg_sys::LimitOption::LIMIT_OPTION_COUNT
+            && is_constant((*parse).limitCount)
+            && ((*parse).limitOffset.is_null() || is_constant((*parse).limitOffset));
         let is_sorted = (*root).query_pathkeys.is_null() || !sort.is_empty();
         let is_off = planning.plan.table().options.pushdown == crm_core::Pushdown::Off;
         (is_alone && is_hard && is_sorted && !is_off && planning.plan.is_exact())
@@ -259,9 +266,18 @@ pub unsafe extern "C-unwind" fn get_foreign_upper_paths(
         let records = planning
             .plan
             .scan(&[], Vec::new(), None, planning.remote_rows);
-        let Some(scan) = aggregate_plan(table, (*input_rel).relid, &records, &targets) else {
+        let Some(mut scan) = aggregate_plan(table, (*input_rel).relid, &records, &targets) else {
             return;
         };
+        // Conditions sent exactly are plain comparisons, which can be told here.
+        for (place, info) in
+            list::pointers::<pg_sys::RestrictInfo>((*input_rel).baserestrictinfo).enumerate()
+        {
+            scan.notes.push(planning.plan.note(Some(place)));
+            let condition = Expression::of_restriction(info);
+            scan.texts
+                .push(condition.to_sql(table.relation, (*input_rel).relid));
+        }
         let (startup, total) = cost::of_scan(scan.estimated_rows, scan.estimated_calls);
         // Marks the relation as seen, so that a second look adds no second path.
         (*output_rel).fdw_private = (*input_rel).fdw_private;
@@ -313,13 +329,19 @@ pub unsafe extern "C-unwind" fn get_foreign_plan(
         }
         let base: Vec<*mut pg_sys::RestrictInfo> =
             list::pointers((*foreignrel).baserestrictinfo).collect();
+        let place_of =
+            |info: &*mut pg_sys::RestrictInfo| base.iter().position(|candidate| candidate == info);
         let is_sent_exactly = |info: &*mut pg_sys::RestrictInfo| {
-            base.iter()
-                .position(|candidate| candidate == info)
-                .is_some_and(|place| !planning.plan.is_checked(place))
+            place_of(info).is_some_and(|place| !planning.plan.is_checked(place))
         };
         let (exact, checked): (Vec<_>, Vec<_>) =
-            list::pointers::<pg_sys::RestrictInfo>(scan_clauses).partition(is_sent_exactly);
+            list::pointers::<pg_sys::RestrictInfo>(scan_clauses)
+                .filter(|info| !(**info).pseudoconstant)
+                .partition(is_sent_exactly);
+        let kept = exact.iter().chain(&checked);
+        scan.notes = kept
+            .map(|info| planning.plan.note(place_of(info)))
+            .collect();
         let checked = pg_sys::extract_actual_clauses(list::from_pointers(checked), false);
         let exact = pg_sys::extract_actual_clauses(list::from_pointers(exact), false);
         // A join condition that a nested loop hands down is checked here too, so its columns are needed.

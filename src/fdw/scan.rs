@@ -140,11 +140,16 @@ pub unsafe extern "C-unwind" fn explain_foreign_scan(
     // SAFETY: the executor's own node and EXPLAIN's own state.
     unsafe {
         let plan = (*node).ss.ps.plan.cast::<pg_sys::ForeignScan>();
-        let scan = ScanPlan::from_text(list::carried_text((*plan).fdw_private));
+        let mut scan = ScanPlan::from_text(list::carried_text((*plan).fdw_private));
         let table = CollectedTable::read(compat::scanned_relation(node)).or_raise();
         let user = compat::scan_user(node);
         let state = (*node).fdw_state.cast::<Running>().as_ref();
         let mut explain = Explain::new(es);
+        if scan.texts.is_empty() && explain.is_verbose() {
+            let node = plan.cast::<pg_sys::Plan>();
+            scan.texts = explain.conditions(node, (*plan).fdw_recheck_quals);
+            scan.texts.extend(explain.conditions(node, (*node).qual));
+        }
         explain_scan(
             &mut explain,
             &scan,

@@ -120,6 +120,19 @@ fn fields(
 /// An identifier of a foreign table's CRM in the form its records carry; null for what is none (S-4).
 #[pg_extern(strict)]
 fn canonical_id(relation: pg_sys::Oid, id: &str) -> Option<String> {
-    let table = CollectedTable::read(relation).or_raise();
-    table.connector.canonical_key(id)
+    collected(relation).connector.canonical_key(id)
+}
+
+/// The column of a foreign table that is the record identifier, if one is.
+#[pg_extern(strict)]
+fn identifier_column(relation: pg_sys::Oid) -> Option<String> {
+    let columns = collected(relation).columns;
+    let identifier = columns.into_iter().find(|column| column.facts.identifier);
+    identifier.map(|column| column.name)
+}
+
+/// A foreign table that the caller names and may read.
+fn collected(relation: pg_sys::Oid) -> CollectedTable {
+    crate::pg::catalog::lock_readable_foreign_table(relation);
+    CollectedTable::read(relation).or_raise()
 }

@@ -109,6 +109,32 @@ pub fn columns(relation: pg_sys::Oid) -> Vec<ColumnDefinition> {
         .collect()
 }
 
+/// Locks a relation as a read does, for this transaction; raises an error unless it is a foreign table that the caller
+/// may read.
+pub fn lock_readable_foreign_table(relation: pg_sys::Oid) {
+    // SAFETY: look-ups by identifier; a relation that is not there has no kind.
+    unsafe {
+        pg_sys::LockRelationOid(relation, pg_sys::AccessShareLock as i32);
+        let is_foreign = pg_sys::get_rel_relkind(relation) as u8 == pg_sys::RELKIND_FOREIGN_TABLE;
+        if !is_foreign {
+            pgrx::ereport!(
+                ERROR,
+                pgrx::PgSqlErrorCode::ERRCODE_WRONG_OBJECT_TYPE,
+                format!(
+                    "relation \"{}\" is not a foreign table",
+                    relation_name(relation)
+                )
+            );
+        }
+        let right = pg_sys::ACL_SELECT as pg_sys::AclMode;
+        let result = pg_sys::pg_class_aclcheck(relation, pg_sys::GetUserId(), right);
+        if result != pg_sys::AclResult::ACLCHECK_OK {
+            let name = pg_sys::get_rel_name(relation);
+            pg_sys::aclcheck_error(result, pg_sys::ObjectType::OBJECT_FOREIGN_TABLE, name);
+        }
+    }
+}
+
 /// The bare name of a relation.
 pub fn relation_name(relation: pg_sys::Oid) -> String {
     // SAFETY: returns null for an unknown relation.

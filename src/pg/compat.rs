@@ -257,3 +257,32 @@ pub unsafe fn may_use_server(server: pg_sys::Oid) -> bool {
         result == pg_sys::AclResult::ACLCHECK_OK
     }
 }
+
+/// The members of an equivalence class that may be of `relids`, children included; 18 keeps children apart.
+///
+/// # Safety
+/// Called in planning with the planner's own pointers.
+pub unsafe fn class_members(
+    class: *mut pg_sys::EquivalenceClass,
+    relids: pg_sys::Relids,
+) -> Vec<*mut pg_sys::EquivalenceMember> {
+    // SAFETY: the caller's pointers are the planner's.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        let members = {
+            let _ = relids;
+            crate::pg::list::pointers((*class).ec_members).collect()
+        };
+        #[cfg(feature = "pg18")]
+        let members = {
+            let mut iterator = pg_sys::EquivalenceMemberIterator::default();
+            pg_sys::setup_eclass_member_iterator(&raw mut iterator, class, relids);
+            std::iter::from_fn(|| {
+                let member = pg_sys::eclass_member_iterator_next(&raw mut iterator);
+                (!member.is_null()).then_some(member)
+            })
+            .collect()
+        };
+        members
+    }
+}

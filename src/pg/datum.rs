@@ -71,6 +71,15 @@ impl LocalType {
         }
     }
 
+    /// The column holds a value just as the CRM does: no input function rounds or refuses it on the way.
+    pub fn is_faithful(self) -> bool {
+        let keeps_time = !matches!(
+            self.decoded,
+            ColumnType::Timestamp | ColumnType::Instant | ColumnType::Time
+        );
+        !self.by_input && (keeps_time || self.type_modifier < 0)
+    }
+
     /// The form in which pages carry the column's values.
     pub fn decoded(self) -> ColumnType {
         self.decoded

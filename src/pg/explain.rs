@@ -1,6 +1,8 @@
 //! Lines of EXPLAIN.
 #![allow(unsafe_code)]
 
+use crate::pg::catalog::text_of;
+use crate::pg::list;
 use pgrx::pg_sys;
 use std::ffi::CString;
 use std::ptr::NonNull;
@@ -37,6 +39,29 @@ impl Explain {
     pub fn shows_costs(&self) -> bool {
         // SAFETY: valid by the constructor's contract.
         unsafe { self.state.as_ref().costs }
+    }
+
+    /// The conditions of a list as SQL, in the words of the plan that holds them.
+    ///
+    /// # Safety
+    /// `conditions` is a list of conditions of `plan`, which is part of the plan explained.
+    pub unsafe fn conditions(
+        &self,
+        plan: *mut pg_sys::Plan,
+        conditions: *mut pg_sys::List,
+    ) -> Vec<String> {
+        // SAFETY: valid by the constructor's and the caller's contract; the texts are copied.
+        unsafe {
+            let state = self.state.as_ref();
+            let context =
+                pg_sys::set_deparse_context_plan(state.deparse_cxt, plan, std::ptr::null_mut());
+            list::pointers::<pg_sys::Node>(conditions)
+                .map(|condition| {
+                    let text = pg_sys::deparse_expression(condition, context, false, false);
+                    text_of(text).to_owned()
+                })
+                .collect()
+        }
     }
 
     /// A property with a text.

@@ -306,11 +306,13 @@ impl<'a> Expression<'a> {
     }
 
     /// The expression as SQL, its columns named as in `relation`, whose index in the range table is `index`.
+    /// For plain comparisons while a statement is planned; a whole plan has [`crate::pg::explain`].
     pub fn to_sql(self, relation: pg_sys::Oid, index: u32) -> String {
         // SAFETY: works on a copy; the result is copied out of the planner's memory.
         unsafe {
             let copy = pg_sys::copyObjectImpl(self.node.cast()).cast::<pg_sys::Node>();
             pg_sys::ChangeVarNodes(copy, index as i32, 1, 0);
+            detach_from_plan(copy, ptr::null_mut());
             let alias =
                 CString::new(crate::pg::catalog::relation_name(relation)).unwrap_or_default();
             let context = pg_sys::deparse_context_for(alias.as_ptr(), relation);
@@ -345,6 +347,29 @@ pub unsafe fn columns_named(node: *mut pg_sys::Node, index: u32, into: &mut Vec<
     }
 }
 
+/// Makes a copy fit to be told without a plan: parameters become ones of the client's, for the server looks for the
+/// others in a plan (since 17 it does not check whether there is one), and columns forget the join they came through.
+#[pgrx::pg_guard]
+unsafe extern "C-unwind" fn detach_from_plan(
+    node: *mut pg_sys::Node,
+    context: *mut std::ffi::c_void,
+) -> bool {
+    if node.is_null() {
+        return false;
+    }
+    // SAFETY: the walker hands over nodes of the copy, and the cast follows the tag.
+    unsafe {
+        match (*node).type_ {
+            pg_sys::NodeTag::T_Param => {
+                (*node.cast::<pg_sys::Param>()).paramkind = pg_sys::ParamKind::PARAM_EXTERN;
+            }
+            pg_sys::NodeTag::T_Var => (*node.cast::<pg_sys::Var>()).varnosyn = 0,
+            _ => {}
+        }
+        pg_sys::expression_tree_walker(node, Some(detach_from_plan), context)
+    }
+}
+
 unsafe fn expressions<'a>(list: *mut pg_sys::List) -> Vec<Expression<'a>> {
     // SAFETY: the caller's list holds expressions.
     unsafe {
@@ -355,7 +380,7 @@ unsafe fn expressions<'a>(list: *mut pg_sys::List) -> Vec<Expression<'a>> {
 }
 
 /// Objects below this identifier come with the server and mean what their name says.
-fn is_builtin(oid: pg_sys::Oid) -> bool {
+pub fn is_builtin(oid: pg_sys::Oid) -> bool {
     oid.to_u32() < pg_sys::FirstGenbkiObjectId
 }
 

@@ -4,10 +4,9 @@ use crm_core::{Aggregate, FieldFacts, Filter, Operand, Refusal, Sort};
 use serde::{Deserialize, Serialize};
 
 /// What became of one condition, for EXPLAIN (S-8).
+/// Its text is made there from the plan's own conditions: no query can fail because of a note.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ConditionNote {
-    /// The condition as SQL.
-    pub sql: String,
     /// Something of it is sent.
     pub pushed: bool,
     /// It is checked here as well, or only here.
@@ -56,8 +55,11 @@ pub struct ScanPlan {
     pub stop_at_reject: bool,
     /// Fewer records than announced is an error.
     pub stop_at_short_read: bool,
-    /// What became of each condition.
+    /// What became of each condition: those sent exactly, in the order in which the plan keeps them, then those
+    /// checked here, likewise.
     pub notes: Vec<ConditionNote>,
+    /// The texts of the conditions, where the plan keeps no conditions: under an aggregate.
+    pub texts: Vec<String>,
     /// Records the CRM is expected to return.
     pub estimated_rows: f64,
     /// Data calls expected.

@@ -237,6 +237,9 @@ impl<'a> Translator<'a> {
                 None => return Condition::Opaque(Refusal::Cast),
             },
             (ColumnType::Instant, pg_sys::TIMESTAMPTZOID) => (ValueClass::Instant, right, operator),
+            (ColumnType::Instant, pg_sys::DATEOID) if is_beyond_instants(right) => {
+                return Condition::Opaque(Refusal::Cast);
+            }
             (ColumnType::Instant, pg_sys::DATEOID) => {
                 let right = right.cast_by(TIMESTAMPTZ_OF_DATE, pg_sys::TIMESTAMPTZOID);
                 (ValueClass::Instant, right, operator)
@@ -383,6 +386,16 @@ fn by_day(operator: Operator) -> Option<Operator> {
         Operator::Greater | Operator::GreaterOrEqual => Operator::GreaterOrEqual,
         Operator::NotEqual => return None,
     })
+}
+
+/// A date so far away that no point in time reaches it; casting it would raise an error that comparing does not.
+fn is_beyond_instants(right: Expression<'_>) -> bool {
+    const LAST_DAY_OF_INSTANTS: i32 = 106_000_000;
+    matches!(
+        to_constant(right),
+        Some(Some(Value::Date(day)))
+            if (LAST_DAY_OF_INSTANTS..i32::MAX).contains(&day.saturating_abs())
+    )
 }
 
 fn is_whole(type_oid: pg_sys::Oid) -> bool {

@@ -39,12 +39,10 @@ impl<'a> TablePlan<'a> {
             .iter()
             .enumerate()
             .map(|(at, expression)| {
-                let sql = expression.to_sql(table.relation, index);
                 let kept = |reasons, pushed| Clause {
                     pushed: None,
                     checked: true,
                     note: ConditionNote {
-                        sql: sql.clone(),
                         pushed,
                         checked: true,
                         reasons,
@@ -62,7 +60,6 @@ impl<'a> TablePlan<'a> {
                         Clause {
                             checked: !decision.exact,
                             note: ConditionNote {
-                                sql,
                                 pushed: decision.pushed.is_some(),
                                 checked: !decision.exact,
                                 reasons: decision.reasons,
@@ -95,6 +92,18 @@ impl<'a> TablePlan<'a> {
     /// The condition at that place is checked here.
     pub fn is_checked(&self, place: usize) -> bool {
         self.clauses[place].checked
+    }
+
+    /// What became of the condition at that place; of one that is none of the table's own, what a join condition gets.
+    pub fn note(&self, place: Option<usize>) -> ConditionNote {
+        place.map_or_else(
+            || ConditionNote {
+                pushed: false,
+                checked: true,
+                reasons: vec![Refusal::TwoFields],
+            },
+            |place| self.clauses[place].note.clone(),
+        )
     }
 
     /// Something of the condition at that place is sent.
@@ -169,11 +178,8 @@ impl<'a> TablePlan<'a> {
             fetch_size: table.options.fetch_size,
             stop_at_reject: table.options.stop_at_reject,
             stop_at_short_read: table.options.stop_at_short_read,
-            notes: self
-                .clauses
-                .iter()
-                .map(|clause| clause.note.clone())
-                .collect(),
+            notes: Vec::new(),
+            texts: Vec::new(),
             estimated_rows: limit.map_or(rows, |limit| rows.min(limit as f64)),
             estimated_calls: 0.0,
         };

@@ -76,7 +76,8 @@ fn judge(
             } else {
                 AggregateFunction::Max
             };
-            let alike = column.facts.conversion == Conversion::Default
+            let alike = column.facts.sortable
+                && column.facts.conversion == Conversion::Default
                 && table
                     .connector
                     .aggregates_alike(function, Some(&column.facts));

@@ -68,6 +68,8 @@ pub struct OptionDef {
     pub kind: OptionKind,
     /// Never shown, and read into [`SecretString`].
     pub secret: bool,
+    /// Is a secret or leads to one, so that it goes to no host that its owner did not choose.
+    pub guarded: bool,
     /// Names a file, a proxy or a waiver that only a superuser may grant.
     pub superuser: bool,
     /// One sentence for the documentation.
@@ -87,9 +89,18 @@ impl OptionDef {
             places,
             kind,
             secret: false,
+            guarded: false,
             superuser: false,
             doc,
         }
+    }
+
+    /// A file on the database server with a secret of the user mapping in it; for superusers only.
+    pub const fn secret_file(name: &'static str, doc: &'static str) -> Self {
+        let mut option = Self::plain(name, &[Place::UserMapping], OptionKind::Text, doc);
+        option.guarded = true;
+        option.superuser = true;
+        option
     }
 
     /// A secret of the user mapping.
@@ -99,6 +110,7 @@ impl OptionDef {
             places: &[Place::UserMapping],
             kind: OptionKind::Text,
             secret: true,
+            guarded: true,
             superuser: false,
             doc,
         }
@@ -411,6 +423,7 @@ pub struct Account {
     server: String,
     plain: BTreeMap<String, String>,
     secrets: BTreeMap<String, SecretString>,
+    is_guarded: bool,
 }
 
 impl Account {
@@ -424,6 +437,7 @@ impl Account {
 
     /// Adds one option as its definition says.
     pub fn set(&mut self, option: &OptionDef, value: String) {
+        self.is_guarded |= option.guarded;
         if option.secret {
             self.secrets.insert(option.name.into(), value.into());
         } else {
@@ -451,9 +465,9 @@ impl Account {
         self.plain.contains_key(name) || self.secrets.contains_key(name)
     }
 
-    /// Holds at least one secret.
+    /// Holds at least one secret, or names where one is.
     pub fn has_secret(&self) -> bool {
-        !self.secrets.is_empty()
+        self.is_guarded
     }
 
     /// An option that must be there.
@@ -582,6 +596,9 @@ mod tests {
         account.set(&SECRETS[0], "TEST-correct-horse".into());
         assert!(!format!("{account:?}").contains("horse"));
         assert!(account.has_secret());
+        let mut by_file = Account::new("sf");
+        by_file.set(&OptionDef::secret_file("key_file", ""), "/key".into());
+        assert!(by_file.has_secret());
         let mut other = account.clone();
         assert_eq!(account, other);
         other.set(&SECRETS[0], "TEST-battery".into());

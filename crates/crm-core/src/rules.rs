@@ -398,7 +398,12 @@ impl Judge<'_> {
                 // Against a 32-bit field every whole number is decided exactly; nothing else is taken for certain.
                 let certain = *class == ValueClass::Integer
                     && facts.column_type == ColumnType::Int32
-                    && kind != Kind::In;
+                    && kind != Kind::In
+                    && matches!(
+                        self.connector
+                            .fit(facts, with_value(&filter, Value::Int(0))),
+                        Fit::Send { exact: true, .. }
+                    );
                 let mut decision = sent(filter, exact && certain);
                 if exact && !certain {
                     decision.reasons = vec![Refusal::LateValue];

@@ -601,7 +601,11 @@ mod tests {
             ("id", "001D000000IqhSLIAZ", "F = '001D000000IqhSLIAZ'"),
             ("id", "001D000000IqhSL", "never"),
             ("id", "001d000000iqhsliaz", "never"),
-            ("reference", "001D000000IqhSLIAZ", "F = '001D000000IqhSLIAZ'"),
+            (
+                "reference",
+                "001D000000IqhSLIAZ",
+                "F = '001D000000IqhSLIAZ'",
+            ),
             ("reference", "001D000000IqhSL", "unpushable"),
             ("reference", "external key", "unpushable"),
         ] {

@@ -54,13 +54,10 @@ pub(crate) const OPTIONS: &[OptionDef] = &[
     OptionDef::secret("client_secret", "Consumer secret of the connected app."),
     OptionDef::secret("refresh_token", "A refresh token of the connected app."),
     OptionDef::secret("private_key", "RSA key in PEM for the JWT bearer flow."),
-    OptionDef::plain(
+    OptionDef::secret_file(
         "private_key_file",
-        &[Place::UserMapping],
-        OptionKind::Text,
         "File on the database server with that key.",
-    )
-    .for_superusers(),
+    ),
 ];
 
 /// The address is one that only Salesforce can answer for.

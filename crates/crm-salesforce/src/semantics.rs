@@ -94,6 +94,11 @@ pub(crate) fn capability(field: &FieldFacts, shape: Shape) -> Capability {
     let kind = FieldKind::of(field);
     match (kind, shape) {
         (Kind::Opaque, _) => OPAQUE,
+        (Kind::Decimal, _)
+            if matches!(field.column_type, ColumnType::Int32 | ColumnType::Int64) =>
+        {
+            Capability::No("the column holds whole numbers, the field also others")
+        }
         (Kind::Boolean, Shape::IsNull | Shape::IsNotNull) => {
             Capability::No("the CRM takes an empty truth value for false")
         }

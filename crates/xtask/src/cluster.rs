@@ -234,6 +234,8 @@ fn configure(dir: &Path, port: u16, settings: &[(&str, &str)]) -> Result<()> {
 
 fn start_server(postgres: &Postgres, user: &ServerUser, dir: &Path) -> Result<()> {
     let mut start = user.command(postgres.program("pg_ctl"));
+    // Users' servers run without it, and it would put a trace into every error's detail.
+    start.env_remove("RUST_BACKTRACE");
     start
         .args(["start", "--silent", "--wait", "--timeout", "60"])
         .arg("--pgdata")

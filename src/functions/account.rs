@@ -1,7 +1,7 @@
 //! Accounts: who is signed in where.
 
 use crate::error::OrRaise;
-use crate::pg::catalog::{current_user, is_superuser, server_by_name};
+use crate::pg::catalog::{current_user, is_superuser, role_name, server_by_name};
 use crate::runtime;
 use crate::session;
 use pgrx::prelude::*;
@@ -55,7 +55,7 @@ fn connections() -> TableIterator<
     'static,
     (
         name!(server, String),
-        name!(role, pg_sys::Oid),
+        name!(role, String),
         name!(signed_in, bool),
         name!(user_name, Option<String>),
         name!(host, Option<String>),
@@ -74,7 +74,7 @@ fn connections() -> TableIterator<
             let usage = session.usage();
             (
                 server,
-                role,
+                role_name(role),
                 info.is_some(),
                 info.as_ref().map(|info| info.user.clone()),
                 info.map(|info| info.host),

@@ -141,6 +141,17 @@ pub fn relation_name(relation: pg_sys::Oid) -> String {
     unsafe { text_of(pg_sys::get_rel_name(relation)).to_owned() }
 }
 
+/// The name of a role, or its number once it is gone.
+pub fn role_name(role: pg_sys::Oid) -> String {
+    // SAFETY: gives null for an unknown role; the name lives in the current context.
+    let name = unsafe { text_of(pg_sys::GetUserNameFromId(role, true)) };
+    if name.is_empty() {
+        role.to_u32().to_string()
+    } else {
+        name.to_owned()
+    }
+}
+
 /// The role is a superuser.
 pub fn is_superuser(role: pg_sys::Oid) -> bool {
     // SAFETY: a cache look-up.

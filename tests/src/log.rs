@@ -58,6 +58,10 @@ impl ServerLog {
             "Bearer ",
         ];
         let text = self.text();
+        assert!(
+            text.contains("DEBUG:  "),
+            "the log is not written at its lowest level"
+        );
         for secret in secrets.iter().chain(others) {
             if let Some(at) = text.find(secret) {
                 let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);

@@ -1,7 +1,9 @@
 //! Foreign scans as a client sees them: what they ask of the CRM, how they are stopped, what they leave behind,
 //! and every place in a statement where a foreign table can stand.
 
+mod budget;
 mod leaks;
+mod native;
 mod places;
 mod rescans;
 mod stopping;

@@ -23,6 +23,10 @@ IMPORT FOREIGN SCHEMA custom LIMIT TO (alltypes__c) FROM SERVER sf INTO custom;
 CREATE SCHEMA keep;
 IMPORT FOREIGN SCHEMA custom LIMIT TO ("AllTypes__c") FROM SERVER sf INTO keep OPTIONS (case 'keep', conversion 'without_time_offset', not_null 'true');
 \d keep."AllTypes__c"
+-- Enumerations (N-1).
+SELECT field, value, label, position, active, is_default, controlling_values FROM crm.enumerations('sf', 'Opportunity') WHERE field IN ('StageName', 'LeadSource') AND position < 4;
+SELECT count(DISTINCT object) > 3 AS of_many_objects, bool_or(object = 'Account' AND field = 'Industry') AS industries FROM crm.enumerations('sf');
+SELECT * FROM crm.enumerations('sf', 'Nothing__c');
 -- All of one kind but some.
 CREATE SCHEMA most;
 IMPORT FOREIGN SCHEMA custom EXCEPT (wide__c) FROM SERVER sf INTO most;

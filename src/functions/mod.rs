@@ -2,4 +2,5 @@
 
 mod account;
 mod catalog;
+mod enumeration;
 mod query;

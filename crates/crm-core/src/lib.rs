@@ -35,7 +35,9 @@ pub use options::{
 pub use page::{CellReject, Column, ColumnData, ListColumn, Page, TextColumn};
 pub use query::{Aggregate, AggregateFunction, Filter, Operator, QueryField, RemoteQuery, Sort};
 pub use rules::{Decision, Pushdown, Refusal, decide};
-pub use schema::{Conversion, FieldFacts, ObjectSummary, RemoteField, RemoteObject};
+pub use schema::{
+    Conversion, EnumerationValue, FieldFacts, ObjectSummary, RemoteField, RemoteObject,
+};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use stats::CallStats;
 pub use temporal::{

@@ -72,8 +72,25 @@ pub struct RemoteField {
     pub modification_stamp: bool,
     /// The enumeration behind it, as `object.field` or a global name.
     pub enumeration: Option<String>,
+    /// The values of that enumeration, in the vendor's order.
+    pub values: Vec<EnumerationValue>,
     /// Objects whose records it points to.
     pub references: Vec<String>,
+}
+
+/// One value of an enumeration (spec N-1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnumerationValue {
+    /// What records hold.
+    pub value: String,
+    /// What people see, in the account's language.
+    pub label: String,
+    /// May be chosen.
+    pub active: bool,
+    /// Is chosen where nothing is.
+    pub is_default: bool,
+    /// Values of the controlling field with which it may be chosen; nothing where no field controls it.
+    pub controlling: Option<Vec<String>>,
 }
 
 /// How values cross the border, a column option (spec section 4).

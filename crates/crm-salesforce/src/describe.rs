@@ -1,7 +1,9 @@
 //! Remote metadata into objects and fields (Salesforce page, section 3).
 
 use crate::session::json;
-use crm_core::{ColumnType, ObjectSummary, RemoteField, RemoteObject, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use crm_core::{ColumnType, EnumerationValue, ObjectSummary, RemoteField, RemoteObject, Result};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -134,7 +136,26 @@ struct FieldDescribe {
     #[serde(default)]
     reference_to: Option<Vec<String>>,
     #[serde(default)]
+    picklist_values: Option<Vec<PicklistValue>>,
+    #[serde(default)]
+    controller_name: Option<String>,
+    #[serde(default)]
     deprecated_and_hidden: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PicklistValue {
+    #[serde(default)]
+    value: String,
+    #[serde(default)]
+    label: Option<String>,
+    #[serde(default)]
+    active: bool,
+    #[serde(default)]
+    default_value: bool,
+    #[serde(default)]
+    valid_for: Option<String>,
 }
 
 /// Reads the description of one object.
@@ -159,12 +180,26 @@ pub(crate) fn object(body: &[u8]) -> Result<RemoteObject> {
         .fields
         .iter()
         .any(|field| field.name == "CurrencyIsoCode");
+    let controllers: Vec<(String, Vec<String>)> = described
+        .fields
+        .iter()
+        .filter(|field| described.controls(&field.name))
+        .map(|field| (field.name.clone(), controlling_values(field)))
+        .collect();
     let fields = described
         .fields
         .into_iter()
         .filter(|field| !field.deprecated_and_hidden)
         .map(|field| {
+            let controller = field.controller_name.as_deref().and_then(|name| {
+                let known = controllers
+                    .iter()
+                    .find(|(controller, _)| controller == name);
+                known.map(|(_, values)| values.as_slice())
+            });
+            let values = enumeration_values(&field, controller);
             let mut remote = remote_field(&object_name, field, stamp);
+            remote.values = values;
             // Amounts are sorted as converted there, and returned as they are.
             remote.sortable &= !(has_currencies && remote.remote_type == "currency");
             remote
@@ -203,10 +238,62 @@ fn remote_field(object: &str, field: FieldDescribe, stamp: Option<&str>) -> Remo
         identifier: remote_type == "id" && field.name == "Id",
         modification_stamp: stamp == Some(field.name.as_str()),
         enumeration: is_enumeration.then(|| format!("{object}.{}", field.name)),
+        values: Vec::new(),
         references: field.reference_to.unwrap_or_default(),
         name: field.name,
         remote_type: field.remote_type,
     }
+}
+
+impl ObjectDescribe {
+    /// Another field's values depend on this one.
+    fn controls(&self, name: &str) -> bool {
+        let controlled = |field: &FieldDescribe| field.controller_name.as_deref() == Some(name);
+        self.fields.iter().any(controlled)
+    }
+}
+
+/// The values of a controlling field, in the order that the bits of its dependents count (3.5).
+fn controlling_values(field: &FieldDescribe) -> Vec<String> {
+    if field.remote_type.eq_ignore_ascii_case("boolean") {
+        return vec!["false".into(), "true".into()];
+    }
+    let values = field.picklist_values.iter().flatten();
+    values.map(|value| value.value.clone()).collect()
+}
+
+fn enumeration_values(
+    field: &FieldDescribe,
+    controller: Option<&[String]>,
+) -> Vec<EnumerationValue> {
+    field
+        .picklist_values
+        .iter()
+        .flatten()
+        .map(|value| EnumerationValue {
+            value: value.value.clone(),
+            label: value.label.clone().unwrap_or_else(|| value.value.clone()),
+            active: value.active,
+            is_default: value.default_value,
+            controlling: controller.map(|controller| {
+                let bits = value.valid_for.as_deref().map(bits_of).unwrap_or_default();
+                let is_set = |at: usize| {
+                    bits.get(at >> 3)
+                        .is_some_and(|byte| byte & (0x80 >> (at % 8)) != 0)
+                };
+                let valid = controller.iter().enumerate().filter(|(at, _)| is_set(*at));
+                valid.map(|(_, value)| value.clone()).collect()
+            }),
+        })
+        .collect()
+}
+
+/// The bytes of `validFor`, whose trailing zeros may have been cut off (3.5).
+fn bits_of(text: &str) -> Vec<u8> {
+    let padded = text.trim_end_matches('=');
+    let missing = padded.len().next_multiple_of(4) - padded.len();
+    let padded = format!("{padded}{}", "A".repeat(missing));
+    STANDARD.decode(padded).unwrap_or_default()
 }
 
 /// The decoded form of a field type; nothing for a type that the vendor has added since (3.3).
@@ -313,6 +400,33 @@ mod tests {
             .find(|object| object.name == "Account")
             .unwrap();
         assert!(account.selectable && account.insertable && account.deletions_tracked);
+    }
+
+    #[test]
+    fn dependent_values_know_what_controls_them() {
+        // gAAA: the first bit; QA, cut short: the second; wA: both.
+        let body = br#"{"name":"X__c","fields":[
+            {"name":"Country__c","type":"picklist","picklistValues":[
+                {"value":"FR","label":"France","active":true,"defaultValue":true},
+                {"value":"ES","label":null,"active":false,"defaultValue":false}]},
+            {"name":"City__c","type":"picklist","controllerName":"Country__c","picklistValues":[
+                {"value":"Paris","active":true,"validFor":"gAAA"},
+                {"value":"Madrid","active":true,"validFor":"QA"},
+                {"value":"Both","active":true,"validFor":"wA=="},
+                {"value":"Nowhere","active":true}]}]}"#;
+        let fields = object(body).unwrap().fields;
+        let controlling: Vec<_> = fields[1]
+            .values
+            .iter()
+            .map(|value| value.controlling.clone().unwrap().join("+"))
+            .collect();
+        assert_eq!(controlling, ["FR", "ES", "FR+ES", ""]);
+        let country = &fields[0].values;
+        assert_eq!(
+            (country[0].label.as_str(), country[1].label.as_str()),
+            ("France", "ES")
+        );
+        assert!(country[0].is_default && !country[1].active && country[0].controlling.is_none());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::{StreamExt, stream};
 use tokio::task::JoinHandle;
 use tokio_postgres::error::DbError;
-use tokio_postgres::{AsyncMessage, CancelToken, Client, NoTls, SimpleQueryMessage};
+use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 
 use crate::process::Backend;
 
@@ -95,9 +95,14 @@ impl Database {
         self.backend
     }
 
-    /// What cancels the statement under way.
-    pub fn cancel_token(&self) -> CancelToken {
-        self.client.cancel_token()
+    /// Cancels what `other` has under way. When this returns the signal is sent, and no second one follows, as may
+    /// happen with a cancel request of the protocol.
+    ///
+    /// # Panics
+    /// When the other session is gone.
+    pub async fn cancel(&self, other: &Self) {
+        let sql = format!("SELECT pg_cancel_backend({})", other.backend.pid);
+        assert_eq!(self.value(&sql).await, "t");
     }
 
     /// What was noticed or warned of since the last call.

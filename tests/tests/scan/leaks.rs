@@ -3,8 +3,8 @@
 use crm_tests::{Backend, Bench};
 use serde_json::{Value, json};
 
-/// A leak of two kilobytes a statement would be seen.
-const MOST_GROWTH: u64 = 1 << 20;
+/// A leak of six kilobytes a statement would be seen; what the allocators keep for later moves by less.
+const MOST_GROWTH: u64 = 3 << 20;
 /// The backend itself, the network's thread, and one that looks names up and ends when it has been idle.
 const MOST_THREADS: usize = 3;
 

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use crm_tests::{Bench, Database, until};
 use serde_json::json;
-use tokio_postgres::NoTls;
 
 /// The promise.
 const WITHIN: Duration = Duration::from_secs(1);
@@ -66,12 +65,9 @@ async fn stopped(
 #[tokio::test(flavor = "multi_thread")]
 async fn cancel_acts_within_a_second_while_a_reply_hangs() {
     let bench = with_contact_table("cancel").await;
+    let other = Database::connect(None).await;
     for wait in WAITS {
-        let (refusal, took) = stopped(&bench, wait, async |db| {
-            let token = db.cancel_token();
-            token.cancel_query(NoTls).await.expect("a cancel request");
-        })
-        .await;
+        let (refusal, took) = stopped(&bench, wait, async |db| other.cancel(db).await).await;
         assert_eq!(refusal.sqlstate, "57014", "{wait:?} {refusal:?}");
         assert!(took < WITHIN, "{wait:?} {took:?}");
         bench.db.is_alive().await;
@@ -86,6 +82,7 @@ async fn cancel_acts_within_a_second_while_a_reply_hangs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn cancel_acts_while_a_retry_is_waited_for() {
     let bench = with_contact_table("backoff").await;
+    let other = Database::connect(None).await;
     bench
         .admin
         .fault(json!({"path": "/query?", "kind": "status", "status": 429, "retry_after": 8, "times": 0}))
@@ -102,8 +99,7 @@ async fn cancel_acts_while_a_retry_is_waited_for() {
             })
             .await;
             let now = Instant::now();
-            let token = bench.db.cancel_token();
-            token.cancel_query(NoTls).await.expect("a cancel request");
+            other.cancel(&bench.db).await;
             now
         }
     );

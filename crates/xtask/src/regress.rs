@@ -74,7 +74,15 @@ pub fn run(
             Err(_) if bless => {}
             Err(error) => {
                 counts.failed += 1;
-                output.note(&format!("{error:#}"))?;
+                if inputs.join("expected").join(format!("{name}.out")).exists() {
+                    output.note(&format!("{error:#}"))?;
+                } else {
+                    output.note(&format!(
+                        "nothing says what {name} should print: read {} and run \
+                         `cargo xtask test --only regress --bless`",
+                        folder.join("results").display()
+                    ))?;
+                }
                 let differences = folder.join("regression.diffs");
                 if let Ok(text) = std::fs::read_to_string(&differences) {
                     output.note(&text)?;

@@ -64,7 +64,7 @@ async fn measured(bench: &Bench, what: &str, sql: &str) -> String {
     let growth = peak.growth();
     let calls = bench.admin.data_calls().await;
     println!(
-        "{what}: {:.0} rows/s, {took:.2?}, {} MiB at most beyond the start, {calls} data calls",
+        "measured: {what}: {:.0} rows/s, {took:.2?}, {} MiB at most beyond the start, {calls} data calls",
         f64::from(CONTACTS) / took.as_secs_f64(),
         growth >> 20,
     );

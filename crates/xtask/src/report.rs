@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+/// Begins a line of a test's output that is shown even when all is well.
+const MEASURED: &str = "measured: ";
+
 /// How a stage ended.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -43,7 +46,12 @@ pub fn begin(name: &str) {
 pub fn end(line: &Line, log: &str, log_path: &Path) {
     let seconds = line.took.as_secs_f64();
     match &line.outcome {
-        Outcome::Passed => println!("ok {seconds:>8.1} s{}", tests(line)),
+        Outcome::Passed => {
+            println!("ok {seconds:>8.1} s{}", tests(line));
+            for measured in log.lines().filter_map(|line| line.strip_prefix(MEASURED)) {
+                println!("    {measured}");
+            }
+        }
         Outcome::Skipped(reason) => println!("skipped: {reason}"),
         Outcome::Failed(message) => {
             println!("FAILED {seconds:.1} s\n");

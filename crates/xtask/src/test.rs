@@ -275,6 +275,7 @@ impl Run<'_> {
             for target in &targets {
                 test.args(["--test", target]);
             }
+            test.args(["--", "--show-output"]);
             test.env("CRM_TEST_DSN", cluster.dsn("postgres"))
                 .env("CRM_TEST_PG_LOG", cluster.log())
                 .env("CRM_TEST_PG_BIN", &postgres.bin)

@@ -112,7 +112,7 @@ impl Subject {
         for ((mode, least), sent) in MODES.iter().zip(sent.await) {
             let share = sent as f64 / count as f64;
             println!(
-                "{} {mode}: something of {:.0} % sent",
+                "measured: {} {mode}: of {count} filters, something of {:.0} % was sent",
                 self.table,
                 share * 100.0
             );

@@ -155,3 +155,32 @@ pub struct RemoteQuery {
     /// Records a page, if the user wants fewer than the CRM's maximum.
     pub page_size: Option<u32>,
 }
+
+impl RemoteQuery {
+    /// All records of an object, these fields of them.
+    pub fn all(object: &str, identifier: &str, fields: Vec<QueryField>) -> Self {
+        Self {
+            object: object.into(),
+            fields,
+            identifier: identifier.into(),
+            filter: None,
+            lookup: None,
+            sort: Vec::new(),
+            limit: None,
+            aggregates: Vec::new(),
+            page_size: None,
+        }
+    }
+}
+
+impl QueryField {
+    /// A field of that type without a conversion.
+    pub fn plain(name: &str, remote_type: &str, column_type: ColumnType) -> Self {
+        Self {
+            name: name.into(),
+            remote_type: remote_type.into(),
+            column_type,
+            conversion: Conversion::Default,
+        }
+    }
+}

@@ -1,8 +1,8 @@
 //! Sessions against a server that answers as each test says: what a well-behaved CRM would not do.
 
 use crm_core::{
-    Account, CallStats, ColumnType, Connector, Conversion, Error, ErrorKind, ExposeSecret, Page,
-    Place, QueryField, RemoteQuery, Session, find_option,
+    Account, CallStats, ColumnType, Connector, Error, ErrorKind, ExposeSecret, Page, Place,
+    QueryField, RemoteQuery, Session, find_option,
 };
 use crm_http::testkit::{Answer, Seen, Server};
 use crm_salesforce::SALESFORCE;
@@ -68,25 +68,10 @@ fn session(server: &Server) -> Arc<dyn Session> {
 }
 
 fn query(fields: &[&str]) -> RemoteQuery {
-    RemoteQuery {
-        object: "Account".into(),
-        fields: fields
-            .iter()
-            .map(|name| QueryField {
-                name: (*name).into(),
-                remote_type: "string".into(),
-                column_type: ColumnType::Text,
-                conversion: Conversion::Default,
-            })
-            .collect(),
-        identifier: "Id".into(),
-        filter: None,
-        lookup: None,
-        sort: Vec::new(),
-        limit: None,
-        aggregates: Vec::new(),
-        page_size: None,
-    }
+    let fields = fields
+        .iter()
+        .map(|name| QueryField::plain(name, "string", ColumnType::Text));
+    RemoteQuery::all("Account", "Id", fields.collect())
 }
 
 async fn read(session: Arc<dyn Session>, query: RemoteQuery) -> Result<Vec<Page>, Error> {

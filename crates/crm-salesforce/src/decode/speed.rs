@@ -1,7 +1,7 @@
 //! How fast a page of usual size is decoded: `cargo test --release -p crm-salesforce speed -- --nocapture`.
 
 use super::*;
-use crm_core::{ColumnType, Conversion, QueryField};
+use crm_core::{ColumnType, QueryField};
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
@@ -67,25 +67,10 @@ fn speed_of_a_page() {
         body.push('}');
     }
     body.push_str("]}");
-    let query = RemoteQuery {
-        object: "Contact".into(),
-        fields: FIELDS
-            .iter()
-            .map(|(name, column_type, _)| QueryField {
-                name: (*name).into(),
-                remote_type: String::new(),
-                column_type: *column_type,
-                conversion: Conversion::Default,
-            })
-            .collect(),
-        identifier: "Id".into(),
-        filter: None,
-        lookup: None,
-        sort: Vec::new(),
-        limit: None,
-        aggregates: Vec::new(),
-        page_size: None,
-    };
+    let fields = FIELDS
+        .iter()
+        .map(|(name, column_type, _)| QueryField::plain(name, "", *column_type));
+    let query = RemoteQuery::all("Contact", "Id", fields.collect());
     let decoder = PageDecoder::new(&query, Zone::default());
     let n_pages = if cfg!(debug_assertions) { 2 } else { 1000 };
     let mut best = Duration::MAX;

@@ -1,29 +1,13 @@
 use super::*;
 use crm_core::{
-    Aggregate, AggregateFunction, ColumnData, ColumnType, Conversion, QueryField, parse_date,
-    parse_instant,
+    Aggregate, AggregateFunction, ColumnData, ColumnType, QueryField, parse_date, parse_instant,
 };
 
 fn query(fields: &[(&str, ColumnType)]) -> RemoteQuery {
-    RemoteQuery {
-        object: "X".into(),
-        fields: fields
-            .iter()
-            .map(|(name, column_type)| QueryField {
-                name: (*name).into(),
-                remote_type: String::new(),
-                column_type: *column_type,
-                conversion: Conversion::Default,
-            })
-            .collect(),
-        identifier: "Id".into(),
-        filter: None,
-        lookup: None,
-        sort: Vec::new(),
-        limit: None,
-        aggregates: Vec::new(),
-        page_size: None,
-    }
+    let fields = fields
+        .iter()
+        .map(|(name, column_type)| QueryField::plain(name, "", *column_type));
+    RemoteQuery::all("X", "Id", fields.collect())
 }
 
 fn decoder(fields: &[(&str, ColumnType)]) -> PageDecoder {

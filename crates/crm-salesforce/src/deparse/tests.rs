@@ -1,27 +1,12 @@
 use super::*;
-use crm_core::{ColumnType, Conversion, QueryField, Sort};
+use crm_core::{ColumnType, QueryField, Sort};
 use proptest::prelude::*;
 
 fn asked(fields: &[&str]) -> RemoteQuery {
-    RemoteQuery {
-        object: "Account".into(),
-        fields: fields
-            .iter()
-            .map(|name| QueryField {
-                name: (*name).into(),
-                remote_type: "string".into(),
-                column_type: ColumnType::Text,
-                conversion: Conversion::Default,
-            })
-            .collect(),
-        identifier: "Id".into(),
-        filter: None,
-        lookup: None,
-        sort: Vec::new(),
-        limit: None,
-        aggregates: Vec::new(),
-        page_size: None,
-    }
+    let fields = fields
+        .iter()
+        .map(|name| QueryField::plain(name, "string", ColumnType::Text));
+    RemoteQuery::all("Account", "Id", fields.collect())
 }
 
 fn compare(field: &str, operator: Operator, value: Value) -> Filter<Value> {

@@ -6,7 +6,7 @@ use crate::pg::catalog::{self, ColumnDefinition, RawOptions, Server};
 use crate::pg::datum::LocalType;
 use crm_core::{
     Account, ColumnType, Connector, Conversion, Error, ErrorKind, FieldFacts, Place, Pushdown,
-    Result, check_option, find_option,
+    Result, check_option, find_option, parse_bool,
 };
 use pgrx::pg_sys;
 
@@ -252,14 +252,7 @@ fn column_of(table: &str, column: ColumnDefinition, identifier: &str) -> Result<
             catalog::quote_identifier(&column.name)
         ))
     })?;
-    let boolean = |name, default: bool| {
-        option(name).map_or(default, |value| {
-            matches!(
-                value.to_ascii_lowercase().as_str(),
-                "true" | "on" | "yes" | "1" | "t" | "y"
-            )
-        })
-    };
+    let boolean = |name, default| option(name).and_then(parse_bool).unwrap_or(default);
     let local = LocalType::new(column.type_oid, column.type_modifier);
     let conversion = option("conversion")
         .and_then(Conversion::from_name)

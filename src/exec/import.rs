@@ -4,7 +4,7 @@ use crate::pg::catalog::{quote_identifier, quote_literal};
 use crate::runtime;
 use crm_core::{
     CallStats, ColumnType, Conversion, Error, ErrorKind, ObjectSummary, RemoteField, RemoteObject,
-    Result, Session,
+    Result, Session, parse_bool,
 };
 use pgrx::notice;
 use std::collections::HashSet;
@@ -95,11 +95,8 @@ impl Request {
                     })?;
                 }
                 "not_null" => {
-                    request.not_null = match value.as_str() {
-                        "true" | "on" | "yes" | "1" => true,
-                        "false" | "off" | "no" | "0" => false,
-                        _ => return Err(wrong().with_hint("Valid values are true and false.")),
-                    }
+                    request.not_null = parse_bool(value)
+                        .ok_or_else(|| wrong().with_hint("Valid values are true and false."))?;
                 }
                 _ => {
                     return Err(Error::new(

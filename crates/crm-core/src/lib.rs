@@ -30,7 +30,7 @@ pub use connector::{
 pub use error::{Error, ErrorKind, Result};
 pub use options::{
     Account, COLUMN_OPTIONS, COMMON_OPTIONS, OptionDef, OptionKind, Place, check_option,
-    find_option,
+    find_option, parse_bool,
 };
 pub use page::{CellReject, Column, ColumnData, ListColumn, Page, TextColumn};
 pub use query::{Aggregate, AggregateFunction, Filter, Operator, QueryField, RemoteQuery, Sort};

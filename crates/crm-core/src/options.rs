@@ -363,7 +363,7 @@ pub fn check_option(
 }
 
 /// `true`, `on`, `yes`, `1` and their opposites, in any case, as PostgreSQL reads them.
-fn parse_bool(value: &str) -> Option<bool> {
+pub fn parse_bool(value: &str) -> Option<bool> {
     match value.to_ascii_lowercase().as_str() {
         "true" | "t" | "on" | "yes" | "y" | "1" => Some(true),
         "false" | "f" | "off" | "no" | "n" | "0" => Some(false),

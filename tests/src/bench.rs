@@ -12,8 +12,9 @@ use crate::admin::Admin;
 use crate::database::{Database, literal};
 use crate::log::ServerLog;
 
-/// Held while the extension is created: two sessions at once would trip over each other.
-const CREATING: u64 = 7_232_661;
+/// Held while what all tests share is changed, such as the extension and the rights on it: two sessions at once would
+/// trip over each other ("tuple concurrently updated").
+const SHARED: u64 = 7_232_661;
 
 /// What one test works with. End it with [`Bench::finish`].
 pub struct Bench {
@@ -66,9 +67,9 @@ impl Bench {
         let db = Database::connect(None).await;
         // Each is a transaction of its own: the extension is there for others before the lock is gone.
         for sql in [
-            format!("SELECT pg_advisory_lock({CREATING}); SET client_min_messages = warning"),
+            format!("SELECT pg_advisory_lock({SHARED}); SET client_min_messages = warning"),
             "CREATE EXTENSION IF NOT EXISTS crm_fdw".to_owned(),
-            format!("RESET client_min_messages; SELECT pg_advisory_unlock({CREATING})"),
+            format!("RESET client_min_messages; SELECT pg_advisory_unlock({SHARED})"),
             format!("CREATE SCHEMA {name}; SET search_path = {name}, public"),
         ] {
             db.run(&sql).await;
@@ -81,6 +82,13 @@ impl Bench {
             log,
             ca,
         }
+    }
+
+    /// Runs statements that touch what all tests share, as one transaction and while no other test does.
+    pub async fn run_alone(&self, sql: &str) {
+        self.db
+            .run(&format!("SELECT pg_advisory_xact_lock({SHARED}); {sql}"))
+            .await;
     }
 
     /// The foreign server, with `more` options behind `url` and `ca_file`.

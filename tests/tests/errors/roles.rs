@@ -9,8 +9,7 @@ use crate::is_told;
 async fn ordinary(bench: &Bench, label: &str) -> (String, Database) {
     let role = format!("{}_{label}", bench.name);
     bench
-        .db
-        .run(&format!(
+        .run_alone(&format!(
             "CREATE ROLE {role} LOGIN;
              GRANT ALL ON SCHEMA {0} TO {role};
              GRANT USAGE ON SCHEMA crm TO {role};
@@ -28,9 +27,8 @@ async fn ordinary(bench: &Bench, label: &str) -> (String, Database) {
 async fn forget(bench: &Bench, roles: &[&str]) {
     for role in roles {
         bench
-            .db
-            .run(&format!(
-                "SET client_min_messages = error; DROP OWNED BY {role} CASCADE; DROP ROLE {role}"
+            .run_alone(&format!(
+                "SET LOCAL client_min_messages = error; DROP OWNED BY {role} CASCADE; DROP ROLE {role}"
             ))
             .await;
     }

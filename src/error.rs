@@ -24,6 +24,7 @@ pub fn sqlstate(kind: ErrorKind) -> PgSqlErrorCode {
         ErrorKind::RequiredField => PgSqlErrorCode::ERRCODE_NOT_NULL_VIOLATION,
         ErrorKind::LookupMissing => PgSqlErrorCode::ERRCODE_FOREIGN_KEY_VIOLATION,
         ErrorKind::ValidationRule => PgSqlErrorCode::ERRCODE_CHECK_VIOLATION,
+        ErrorKind::RecordUnknown => PgSqlErrorCode::ERRCODE_NO_DATA_FOUND,
         ErrorKind::TextTooLong => PgSqlErrorCode::ERRCODE_STRING_DATA_RIGHT_TRUNCATION,
         ErrorKind::NumberOutOfRange => PgSqlErrorCode::ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE,
         ErrorKind::Undecodable | ErrorKind::ShortRead => {

@@ -7,9 +7,13 @@ use crate::error::Result;
 use crate::options::{Account, OptionDef};
 use crate::page::Page;
 use crate::query::{AggregateFunction, Operator, RemoteQuery};
-use crate::schema::{FieldFacts, ObjectSummary, RemoteObject};
+use crate::schema::{Conversion, FieldFacts, ObjectSummary, RemoteField, RemoteObject};
 use crate::stats::CallStats;
+use crate::temporal::Zone;
 use crate::value::Value;
+use crate::write::{
+    Operation, RecordOutcome, Reject, Route, TicketKeeper, WriteBatch, WriteLimits, WriteReply,
+};
 use crate::{Filter, rules::Pushdown};
 use std::future::Future;
 use std::pin::Pin;
@@ -97,6 +101,30 @@ pub struct Usage {
     pub allowed: u64,
 }
 
+/// One deleted record (L-1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deletion {
+    /// Its identifier, in canonical form.
+    pub id: String,
+    /// When, in microseconds since the Unix epoch, where the CRM knows.
+    pub deleted_at: Option<i64>,
+    /// Its name, where the CRM knows.
+    pub name: Option<String>,
+    /// Who deleted it, where the CRM knows.
+    pub deleted_by: Option<String>,
+}
+
+/// What a CRM's deletion log says of a period.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deletions {
+    /// The records, each once.
+    pub records: Vec<Deletion>,
+    /// The log is complete up to here, microseconds since the Unix epoch; it may end before the period does.
+    pub covered_until: Option<i64>,
+    /// The log may lack deletions of this period; why, in words for the user (L-2).
+    pub incomplete: Option<String>,
+}
+
 /// One CRM: its options, its language, what it can do. Without state and without a network.
 pub trait Connector: Send + Sync {
     /// Name of the foreign-data wrapper.
@@ -141,6 +169,33 @@ pub trait Connector: Send + Sync {
     /// Data calls that reading `rows` records by this query takes.
     fn estimate_calls(&self, query: &RemoteQuery, rows: f64) -> f64;
 
+    /// The most records and bytes that one batch of this kind takes.
+    fn write_limits(&self, operation: Operation, route: Route) -> WriteLimits;
+
+    /// How `records` records travel: `transport` is the option of that name, `settles` is false when a create whose
+    /// answer is lost could not be settled by a key of the record, so that a job, which can be asked later, is safer.
+    fn write_route(
+        &self,
+        operation: Operation,
+        records: usize,
+        transport: Option<&str>,
+        settles: bool,
+    ) -> Route;
+
+    /// Calls that writing `records` records takes.
+    fn estimate_write_calls(&self, operation: Operation, route: Route, records: f64) -> f64;
+
+    /// What the metadata says against a value, before a call is spent: too long, out of range, not of the
+    /// enumeration, or nothing that can be said on the wire: the reject that the CRM would give. `value` is absent
+    /// when the field is emptied.
+    fn check_value(
+        &self,
+        field: &RemoteField,
+        conversion: Conversion,
+        value: Option<&Value>,
+        zone: Zone,
+    ) -> Option<Reject>;
+
     /// Makes a session; signs in at first use, not here.
     ///
     /// # Errors
@@ -175,6 +230,48 @@ pub trait Session: Send + Sync {
         statement: &str,
         stats: Arc<CallStats>,
     ) -> Result<Box<dyn PageStream>>;
+
+    /// Sends one batch and says what became of each record; within the limits of [`Connector::write_limits`].
+    /// The name of a job is given to `tickets` before records travel in it.
+    fn write<'a>(
+        &'a self,
+        batch: &'a WriteBatch,
+        tickets: &'a dyn TicketKeeper,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, WriteReply>;
+
+    /// Finds out what became of records that were sent without an answer: by the job's `ticket`, the journal
+    /// key, the key of an upsert, or the identifier. Records that can simply be sent again are `NotApplied`;
+    /// `Unknown` where the CRM cannot tell.
+    ///
+    /// # Errors
+    /// When the CRM cannot be asked.
+    fn settle<'a>(
+        &'a self,
+        batch: &'a WriteBatch,
+        ticket: Option<&'a str>,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Vec<RecordOutcome>>>;
+
+    /// The CRM's own clock: microseconds since the Unix epoch (I-2).
+    ///
+    /// # Errors
+    /// When the CRM cannot be asked or does not say.
+    fn clock<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<i64>>;
+
+    /// Records of `object` deleted from `start` to `end`, both included, microseconds since the Unix epoch (L-1).
+    /// The answer is cut to the period to the second, whatever the CRM's own clock can say.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotSupported`] when the CRM keeps no deletions of the object,
+    /// [`crate::ErrorKind::OptionValue`] when it does not reach back so far.
+    fn deleted<'a>(
+        &'a self,
+        object: &'a str,
+        start: i64,
+        end: i64,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Deletions>>;
 
     /// Number of records that match the query's filter, in one call.
     fn count<'a>(

@@ -1,13 +1,14 @@
 //! What can go wrong, by meaning.
 //! The PostgreSQL side turns a kind into an SQLSTATE; nothing here knows one.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The result of anything that can fail in these crates.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What an error means to the user, whatever the vendor calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ErrorKind {
     /// The host was not reached: name, route, TLS.
     CannotConnect,
@@ -39,6 +40,8 @@ pub enum ErrorKind {
     LookupMissing,
     /// A rule or a restricted enumeration refuses the value.
     ValidationRule,
+    /// The record does not exist, or is deleted.
+    RecordUnknown,
     /// Text longer than the field.
     TextTooLong,
     /// A number outside the field's range.

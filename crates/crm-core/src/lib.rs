@@ -19,13 +19,15 @@ mod temporal;
 #[cfg(test)]
 mod testkit;
 mod value;
+mod write;
 
 pub use bind::{Bound, bind};
 pub use budget::{Budget, CallLimit};
 pub use cell::{CellDecoder, Raw};
 pub use condition::{Condition, Operand, ValueClass};
 pub use connector::{
-    AccountInfo, BoxFuture, Capability, Connector, Fit, KeyForm, PageStream, Session, Shape, Usage,
+    AccountInfo, BoxFuture, Capability, Connector, Deletion, Deletions, Fit, KeyForm, PageStream,
+    Session, Shape, Usage,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use options::{
@@ -45,3 +47,7 @@ pub use temporal::{
     format_instant_seconds, parse_date, parse_instant, parse_time, parse_wall_clock,
 };
 pub use value::{ColumnType, Value};
+pub use write::{
+    NoTickets, Operation, RecordOutcome, Reject, Route, TicketKeeper, WriteBatch, WriteField,
+    WriteLimits, WriteRecord, WriteReply, check_batch,
+};

@@ -498,7 +498,12 @@ mod tests {
             Value::Text(_) => ValueClass::Text,
             Value::Date(_) => ValueClass::Date,
             Value::Instant(_) => ValueClass::Instant,
-            Value::List(_) | Value::Placeholder(_) => ValueClass::Other,
+            Value::Timestamp(_)
+            | Value::Time(_)
+            | Value::Uuid(_)
+            | Value::Json(_)
+            | Value::List(_)
+            | Value::Placeholder(_) => ValueClass::Other,
         };
         Condition::Compare {
             field,

@@ -72,6 +72,8 @@ pub struct RemoteField {
     pub modification_stamp: bool,
     /// The enumeration behind it, as `object.field` or a global name.
     pub enumeration: Option<String>,
+    /// The CRM refuses other values than those of the enumeration.
+    pub restricted: bool,
     /// The values of that enumeration, in the vendor's order.
     pub values: Vec<EnumerationValue>,
     /// Objects whose records it points to.

@@ -3,7 +3,8 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::{
     Account, AggregateFunction, Capability, ColumnType, Connector, Conversion, FieldFacts, Filter,
-    Fit, KeyForm, Operator, OptionDef, Pushdown, RemoteQuery, Session, Shape, Value,
+    Fit, KeyForm, Operation, Operator, OptionDef, Pushdown, Reject, RemoteField, RemoteQuery,
+    Route, Session, Shape, Value, WriteLimits, Zone,
 };
 use std::sync::Arc;
 
@@ -85,6 +86,37 @@ impl Connector for Imaginary {
 
     fn estimate_calls(&self, _query: &RemoteQuery, _rows: f64) -> f64 {
         1.0
+    }
+
+    fn write_limits(&self, _operation: Operation, _route: Route) -> WriteLimits {
+        WriteLimits {
+            records: 10,
+            bytes: 1_000,
+        }
+    }
+
+    fn write_route(
+        &self,
+        _operation: Operation,
+        _records: usize,
+        _transport: Option<&str>,
+        _settles: bool,
+    ) -> Route {
+        Route::Calls
+    }
+
+    fn estimate_write_calls(&self, _operation: Operation, _route: Route, records: f64) -> f64 {
+        (records / 10.0).ceil()
+    }
+
+    fn check_value(
+        &self,
+        _field: &RemoteField,
+        _conversion: Conversion,
+        _value: Option<&Value>,
+        _zone: Zone,
+    ) -> Option<Reject> {
+        None
     }
 
     fn open(&self, _account: Account) -> Result<Arc<dyn Session>> {

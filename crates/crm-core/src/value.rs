@@ -51,6 +51,14 @@ pub enum Value {
     Date(i32),
     /// Microseconds since the Unix epoch; `i64::MIN` and `i64::MAX` are minus and plus infinity.
     Instant(i64),
+    /// Microseconds of a wall clock without a zone, as [`Value::Instant`].
+    Timestamp(i64),
+    /// Microseconds since midnight.
+    Time(i64),
+    /// A 128-bit identifier.
+    Uuid([u8; 16]),
+    /// A JSON document.
+    Json(String),
     /// The elements of a list, nulls left out: in a condition they never match.
     List(Vec<Value>),
     /// A value known only at execution, shown by its number in EXPLAIN. Never sent.

@@ -221,7 +221,12 @@ fn literal(value: &Value) -> Result<String> {
         Value::Date(day) => format_date(*day).ok_or_else(unsayable),
         Value::Instant(instant) => format_instant_seconds(*instant).ok_or_else(unsayable),
         Value::Placeholder(number) => Ok(format!("${number}")),
-        Value::Numeric(_) | Value::List(_) => Err(unsayable()),
+        Value::Numeric(_)
+        | Value::Timestamp(_)
+        | Value::Time(_)
+        | Value::Uuid(_)
+        | Value::Json(_)
+        | Value::List(_) => Err(unsayable()),
     }
 }
 

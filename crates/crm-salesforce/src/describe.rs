@@ -138,6 +138,8 @@ struct FieldDescribe {
     #[serde(default)]
     picklist_values: Option<Vec<PicklistValue>>,
     #[serde(default)]
+    restricted_picklist: bool,
+    #[serde(default)]
     controller_name: Option<String>,
     #[serde(default)]
     deprecated_and_hidden: bool,
@@ -237,6 +239,7 @@ fn remote_field(object: &str, field: FieldDescribe, stamp: Option<&str>) -> Remo
         external_key: field.external_id || field.id_lookup,
         identifier: remote_type == "id" && field.name == "Id",
         modification_stamp: stamp == Some(field.name.as_str()),
+        restricted: is_enumeration && field.restricted_picklist,
         enumeration: is_enumeration.then(|| format!("{object}.{}", field.name)),
         values: Vec::new(),
         references: field.reference_to.unwrap_or_default(),

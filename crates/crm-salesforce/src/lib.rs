@@ -4,6 +4,7 @@
 //! everything else works for a session, see `session.rs`.
 
 mod auth;
+mod changes;
 mod decode;
 mod deparse;
 mod describe;
@@ -18,10 +19,12 @@ mod scan;
 mod semantics;
 mod session;
 mod soap_login;
+mod write;
 
 use crm_core::{
-    Account, AggregateFunction, Capability, Connector, FieldFacts, Filter, Fit, KeyForm, OptionDef,
-    Pushdown, RemoteQuery, Result, Session, Shape, Value,
+    Account, AggregateFunction, Capability, Connector, Conversion, FieldFacts, Filter, Fit,
+    KeyForm, Operation, OptionDef, Pushdown, Reject, RemoteField, RemoteQuery, Result, Route,
+    Session, Shape, Value, WriteLimits, Zone,
 };
 use session::SalesforceSession;
 use std::sync::Arc;
@@ -99,6 +102,34 @@ impl Connector for Salesforce {
         (rows / f64::from(scan::page_size(query.page_size)))
             .ceil()
             .max(1.0)
+    }
+
+    fn write_limits(&self, _operation: Operation, route: Route) -> WriteLimits {
+        write::limits(route)
+    }
+
+    fn write_route(
+        &self,
+        operation: Operation,
+        records: usize,
+        transport: Option<&str>,
+        settles: bool,
+    ) -> Route {
+        write::route(operation, records, transport, settles)
+    }
+
+    fn estimate_write_calls(&self, _operation: Operation, route: Route, records: f64) -> f64 {
+        write::estimate_calls(route, records)
+    }
+
+    fn check_value(
+        &self,
+        field: &RemoteField,
+        conversion: Conversion,
+        value: Option<&Value>,
+        zone: Zone,
+    ) -> Option<Reject> {
+        write::check_value(field, conversion, value, zone)
     }
 
     fn open(&self, account: Account) -> Result<Arc<dyn Session>> {

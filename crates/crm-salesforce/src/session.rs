@@ -4,10 +4,11 @@ use crate::auth::{SignIn, SignInRequest, auth_of};
 use crate::describe::{DescribeCache, Described, GlobalDescribe};
 use crate::error::Fault;
 use crate::native::Documents;
-use crate::{decode, deparse, describe, error, options, scan};
+use crate::{changes, decode, deparse, describe, error, options, scan, write};
 use crm_core::{
-    Account, AccountInfo, BoxFuture, CallStats, Error, ErrorKind, ObjectSummary, PageStream,
-    RemoteObject, RemoteQuery, Result, SecretString, Session, Usage, Zone,
+    Account, AccountInfo, BoxFuture, CallStats, Deletions, Error, ErrorKind, ObjectSummary,
+    PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, SecretString, Session,
+    TicketKeeper, Usage, WriteBatch, WriteReply, Zone,
 };
 use crm_http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, IF_MODIFIED_SINCE};
 use crm_http::{
@@ -359,6 +360,38 @@ impl Session for SalesforceSession {
         stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<u64>> {
         Box::pin(scan::count(self, query, stats))
+    }
+
+    fn write<'a>(
+        &'a self,
+        batch: &'a WriteBatch,
+        tickets: &'a dyn TicketKeeper,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, WriteReply> {
+        Box::pin(write::write(self, batch, tickets, stats))
+    }
+
+    fn settle<'a>(
+        &'a self,
+        batch: &'a WriteBatch,
+        ticket: Option<&'a str>,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Vec<RecordOutcome>>> {
+        Box::pin(write::settle(self, batch, ticket, stats))
+    }
+
+    fn clock<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<i64>> {
+        Box::pin(changes::clock(self, stats))
+    }
+
+    fn deleted<'a>(
+        &'a self,
+        object: &'a str,
+        start: i64,
+        end: i64,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Deletions>> {
+        Box::pin(changes::deleted(self, object, start, end, stats))
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -3,8 +3,9 @@
 //! A [`Connector`] is pure and knows one CRM's language and rules; planning uses nothing else, so it makes no call.
 //! A [`Session`] is one signed-in account on the network thread.
 
+use crate::account::Account;
 use crate::error::Result;
-use crate::options::{Account, OptionDef};
+use crate::options::OptionDef;
 use crate::page::Page;
 use crate::query::{AggregateFunction, Operator, RemoteQuery};
 use crate::schema::{Conversion, FieldFacts, ObjectSummary, RemoteField, RemoteObject};

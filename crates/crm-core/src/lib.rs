@@ -3,6 +3,7 @@
 //! Nothing here knows PostgreSQL, a vendor or the network.
 //! Read `connector.rs` first: it is the border; then `query.rs` and `page.rs`, which cross it.
 
+mod account;
 mod bind;
 mod budget;
 mod cell;
@@ -21,6 +22,7 @@ mod testkit;
 mod value;
 mod write;
 
+pub use account::Account;
 pub use bind::{Bound, bind};
 pub use budget::{Budget, CallLimit};
 pub use cell::{CellDecoder, Raw};
@@ -31,8 +33,8 @@ pub use connector::{
 };
 pub use error::{Error, ErrorKind, Result};
 pub use options::{
-    Account, COLUMN_OPTIONS, COMMON_OPTIONS, OptionDef, OptionKind, Place, check_option,
-    find_option, parse_bool,
+    COLUMN_OPTIONS, COMMON_OPTIONS, OptionDef, OptionKind, Place, check_option, find_option,
+    parse_bool,
 };
 pub use page::{CellReject, Column, ColumnData, ListColumn, Page, TextColumn};
 pub use query::{Aggregate, AggregateFunction, Filter, Operator, QueryField, RemoteQuery, Sort};

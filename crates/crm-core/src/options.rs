@@ -329,13 +329,13 @@ pub const COLUMN_OPTIONS: &[OptionDef] = &[
         "Whether the CRM compares the field with regard to case; default false.",
     ),
     OptionDef::plain(
-        "creatable",
+        "insertable",
         &[Place::Column],
         OptionKind::Bool,
         "Whether the field may be given when a record is created; default true.",
     ),
     OptionDef::plain(
-        "changeable",
+        "updatable",
         &[Place::Column],
         OptionKind::Bool,
         "Whether the field may be given when a record is changed; default true.",

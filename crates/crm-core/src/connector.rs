@@ -219,6 +219,19 @@ pub trait Session: Send + Sync {
         stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<Vec<RemoteObject>>>;
 
+    /// The same description, in which the values of enumerations say in which variants of the object they may be
+    /// chosen (N-1). A call for each variant, none where the object has none; unchanged where the CRM does not tell.
+    ///
+    /// # Errors
+    /// When the CRM cannot be asked.
+    fn with_variants<'a>(
+        &'a self,
+        object: RemoteObject,
+        _stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<RemoteObject>> {
+        Box::pin(std::future::ready(Ok(object)))
+    }
+
     /// Starts reading; nothing is sent before the first page is asked for.
     fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream>;
 

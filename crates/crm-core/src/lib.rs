@@ -40,7 +40,8 @@ pub use page::{CellReject, Column, ColumnData, ListColumn, Page, TextColumn};
 pub use query::{Aggregate, AggregateFunction, Filter, Operator, QueryField, RemoteQuery, Sort};
 pub use rules::{Decision, Pushdown, Refusal, decide};
 pub use schema::{
-    Conversion, EnumerationValue, FieldFacts, ObjectSummary, RemoteField, RemoteObject,
+    Conversion, EnumerationValue, FieldFacts, ObjectSummary, RecordVariant, RemoteField,
+    RemoteObject,
 };
 pub use secrecy::{ExposeSecret, SecretString};
 pub use stats::CallStats;

@@ -33,6 +33,21 @@ pub struct RemoteObject {
     pub summary: ObjectSummary,
     /// Its fields in the vendor's order.
     pub fields: Vec<RemoteField>,
+    /// Its variants; empty where all its records are of one kind.
+    pub variants: Vec<RecordVariant>,
+}
+
+/// A kind of records of one object that has its own choice among the values of an enumeration: a record type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordVariant {
+    /// Its identifier on the wire.
+    pub id: String,
+    /// Its name, the same in every language.
+    pub name: String,
+    /// Name for people.
+    pub label: String,
+    /// May be chosen.
+    pub active: bool,
 }
 
 /// One field of a remote object.
@@ -93,6 +108,9 @@ pub struct EnumerationValue {
     pub is_default: bool,
     /// Values of the controlling field with which it may be chosen; nothing where no field controls it.
     pub controlling: Option<Vec<String>>,
+    /// Names of the object's variants in which it may be chosen; nothing where there are none or the CRM has not been
+    /// asked, see [`crate::Session::with_variants`].
+    pub variants: Option<Vec<String>>,
 }
 
 /// How values cross the border, a column option (spec section 4).

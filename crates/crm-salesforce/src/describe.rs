@@ -3,13 +3,17 @@
 use crate::session::json;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use crm_core::{ColumnType, EnumerationValue, ObjectSummary, RemoteField, RemoteObject, Result};
+use crm_core::{
+    ColumnType, EnumerationValue, ObjectSummary, RecordVariant, RemoteField, RemoteObject, Result,
+};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 /// Descriptions are large: a session that has read so many begins anew.
 const MOST_HELD: usize = 100;
+/// The record type of records that have none, without the suffix (3.5).
+const MASTER_RECORD_TYPE: &str = "012000000000000";
 
 /// An object described, and when the vendor last changed it.
 #[derive(Clone)]
@@ -97,6 +101,27 @@ struct ObjectDescribe {
     #[serde(flatten)]
     head: ObjectHead,
     fields: Vec<FieldDescribe>,
+    #[serde(default, rename = "recordTypeInfos")]
+    record_types: Vec<RecordTypeInfo>,
+}
+
+/// Old versions tell the identifier and the label alone.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RecordTypeInfo {
+    record_type_id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    developer_name: Option<String>,
+    #[serde(default = "is_true")]
+    active: bool,
+    #[serde(default)]
+    master: bool,
+}
+
+fn is_true() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -182,6 +207,21 @@ pub(crate) fn object(body: &[u8]) -> Result<RemoteObject> {
         .fields
         .iter()
         .any(|field| field.name == "CurrencyIsoCode");
+    let variants = described
+        .record_types
+        .iter()
+        // The master stands for records without a type and has every value.
+        .filter(|kind| !kind.master && !kind.record_type_id.starts_with(MASTER_RECORD_TYPE))
+        .map(|kind| RecordVariant {
+            id: kind.record_type_id.clone(),
+            name: kind
+                .developer_name
+                .clone()
+                .unwrap_or_else(|| kind.name.clone()),
+            label: kind.name.clone(),
+            active: kind.active,
+        })
+        .collect();
     let controllers: Vec<(String, Vec<String>)> = described
         .fields
         .iter()
@@ -210,6 +250,7 @@ pub(crate) fn object(body: &[u8]) -> Result<RemoteObject> {
     Ok(RemoteObject {
         summary: described.head.into_summary(),
         fields,
+        variants,
     })
 }
 
@@ -287,6 +328,7 @@ fn enumeration_values(
                 let valid = controller.iter().enumerate().filter(|(at, _)| is_set(*at));
                 valid.map(|(_, value)| value.clone()).collect()
             }),
+            variants: None,
         })
         .collect()
 }
@@ -430,6 +472,23 @@ mod tests {
             ("France", "ES")
         );
         assert!(country[0].is_default && !country[1].active && country[0].controlling.is_none());
+    }
+
+    #[test]
+    fn record_types_are_the_objects_variants() {
+        let body = br#"{"name":"X__c","fields":[],"recordTypeInfos":[
+            {"recordTypeId":"012000000000000AAA","name":"Master","master":true,"active":true},
+            {"recordTypeId":"0125x0000000001AAA","name":"Partner","developerName":"Partner_X","active":false,"master":false},
+            {"recordTypeId":"0125x0000000002AAA","name":"Old"}]}"#;
+        let variants = object(body).unwrap().variants;
+        let told: Vec<_> = variants
+            .iter()
+            .map(|kind| (kind.name.as_str(), kind.label.as_str(), kind.active))
+            .collect();
+        assert_eq!(
+            told,
+            [("Partner_X", "Partner", false), ("Old", "Old", true)]
+        );
     }
 
     #[test]

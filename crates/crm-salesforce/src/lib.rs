@@ -19,6 +19,7 @@ mod scan;
 mod semantics;
 mod session;
 mod soap_login;
+mod variants;
 mod write;
 
 use crm_core::{

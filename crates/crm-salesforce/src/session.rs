@@ -4,7 +4,7 @@ use crate::auth::{SignIn, SignInRequest, auth_of};
 use crate::describe::{DescribeCache, Described, GlobalDescribe};
 use crate::error::Fault;
 use crate::native::Documents;
-use crate::{changes, decode, deparse, describe, error, options, scan, write};
+use crate::{changes, decode, deparse, describe, error, options, scan, variants, write};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Deletions, Error, ErrorKind, ObjectSummary,
     PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, SecretString, Session,
@@ -340,6 +340,14 @@ impl Session for SalesforceSession {
                 })
                 .collect()
         })
+    }
+
+    fn with_variants<'a>(
+        &'a self,
+        object: RemoteObject,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<RemoteObject>> {
+        Box::pin(variants::fill(self, object, stats))
     }
 
     fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream> {

@@ -28,6 +28,8 @@ struct Limits {
 struct Prerender {
     soql: String,
     version: Option<String>,
+    /// Records on a page of a bulk result; a REST query's pages unless given.
+    bulk: Option<usize>,
 }
 
 fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ApiError> {
@@ -89,8 +91,16 @@ fn route(state: &State, request: &Request) -> Result<Reply, ApiError> {
         ("POST", "/prerender") => {
             let wanted: Prerender = parse(&request.body)?;
             let version = wanted.version.as_deref().unwrap_or("66.0");
-            let pages = salesforce.prerender(&wanted.soql, version.trim_start_matches('v'))?;
+            let pages = match wanted.bulk {
+                Some(size) => salesforce.prerender_bulk(&wanted.soql, size)?,
+                None => salesforce.prerender(&wanted.soql, version.trim_start_matches('v'))?,
+            };
             Ok(Reply::ok(&json!({"pages": pages})))
+        }
+        ("GET", "/bulk") => Ok(Reply::ok(&salesforce.bulk.settings())),
+        ("POST", "/bulk") => {
+            salesforce.bulk.change(&request.body)?;
+            Ok(Reply::bare(204))
         }
         _ => Err(ApiError::not_found()),
     }

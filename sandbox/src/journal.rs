@@ -74,6 +74,12 @@ impl Journal {
             "record",
             "identity",
             "versions",
+            "bulk_create",
+            "bulk_upload",
+            "bulk_close",
+            "bulk_poll",
+            "bulk_results",
+            "bulk_delete",
         ];
         let state = self.state();
         let mut calls: BTreeMap<&str, u64> = ALWAYS.iter().map(|kind| (*kind, 0)).collect();

@@ -202,7 +202,9 @@ fn respond(state: &State, headers: &HeaderMap, reply: Reply) -> (Response<Body>,
         .get_all(header::ACCEPT_ENCODING)
         .iter()
         .any(|value| value.to_str().is_ok_and(|v| v.contains("gzip")));
-    let compress = state.config.gzip && accepts && reply.body.len() >= MIN_GZIP;
+    // What was compressed ahead is meant to be sent so: Bulk results always are.
+    let compress =
+        accepts && (reply.gzip.is_some() || state.config.gzip && reply.body.len() >= MIN_GZIP);
     let body = match compress {
         true => reply.gzip.clone().unwrap_or_else(|| gzip(&reply.body)),
         false => reply.body.clone(),

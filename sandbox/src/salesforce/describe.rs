@@ -1,7 +1,12 @@
 //! Builds describe documents for objects no recording exists of, with every attribute a recorded one has.
 //! Attribute meanings are sections 3.1 to 3.3 of the protocol page.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
+
+/// The record type of objects and users without one.
+pub const MASTER_RECORD_TYPE: &str = "012000000000000AAA";
 
 /// A field to be described; the flags start as Salesforce sets them for the type.
 #[derive(Debug, Clone)]
@@ -139,6 +144,31 @@ impl FieldSpec {
         self.set("picklistValues", list)
     }
 
+    /// Makes the values depend on another field: the i-th goes with the controlling values in `valid[i]`.
+    /// A controlling value keeps its place, inactive or not (section 3.5).
+    pub fn depends_on(
+        mut self,
+        controller: &str,
+        controlling: &[(&str, &str)],
+        valid: &[&[&str]],
+    ) -> Self {
+        let place = |name: &&str| {
+            controlling
+                .iter()
+                .position(|(value, _)| value.trim_start_matches('-') == *name)
+        };
+        let values = self
+            .document
+            .get_mut("picklistValues")
+            .and_then(Value::as_array_mut);
+        for (value, valid) in values.into_iter().flatten().zip(valid) {
+            let places: Vec<usize> = valid.iter().filter_map(place).collect();
+            value["validFor"] = bitmap(&places, controlling.len()).into();
+        }
+        self.set("dependentPicklist", true)
+            .set("controllerName", controller)
+    }
+
     /// The described field.
     pub fn build(self) -> Value {
         Value::Object(self.document)
@@ -148,6 +178,27 @@ impl FieldSpec {
     pub fn name(&self) -> &str {
         &self.name
     }
+}
+
+/// A bitmap of places as Salesforce writes it: bit 0 is the highest of the first byte, in whole groups of
+/// four letters, of which trailing empty ones are cut when any other is there.
+fn bitmap(places: &[usize], length: usize) -> String {
+    let mut bytes = vec![0u8; length.div_ceil(24).max(1) * 3];
+    for place in places {
+        bytes[place >> 3] |= 0x80 >> (place % 8);
+    }
+    while bytes.len() > 3 && bytes.ends_with(&[0, 0, 0]) {
+        bytes.truncate(bytes.len() - 3);
+    }
+    STANDARD.encode(bytes)
+}
+
+/// The places set in such a bitmap.
+pub fn bits(bitmap: &str) -> Vec<usize> {
+    let bytes = STANDARD.decode(bitmap).unwrap_or_default();
+    (0..bytes.len() * 8)
+        .filter(|place| bytes[place >> 3] & (0x80 >> (place % 8)) != 0)
+        .collect()
 }
 
 /// `Visits__c` is labelled `Visits`; `FirstName` stays as it is.
@@ -210,8 +261,8 @@ pub fn object(name: &str, key_prefix: Option<&str>, fields: Vec<FieldSpec>) -> V
         "queryable": true, "recordTypeInfos": [{
             "active": true, "available": true, "defaultRecordTypeMapping": true,
             "developerName": "Master", "master": true, "name": "Master",
-            "recordTypeId": "012000000000000AAA",
-            "urls": {"layout": format!("{root}/describe/layouts/012000000000000AAA")},
+            "recordTypeId": MASTER_RECORD_TYPE,
+            "urls": {"layout": format!("{root}/describe/layouts/{MASTER_RECORD_TYPE}")},
         }],
         "replicateable": true, "retrieveable": true, "searchLayoutable": true, "searchable": true,
         "sobjectDescribeOption": "FULL",
@@ -267,4 +318,24 @@ pub fn global_entry(describe: &Value) -> Value {
         .map(|name| ((*name).to_owned(), describe[*name].clone()))
         .collect();
     Value::Object(entry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bitmaps_are_those_salesforce_writes() {
+        for (places, length, text) in [
+            (&[0][..], 2, "gAAA"),
+            (&[1], 2, "QAAA"),
+            (&[0, 1], 2, "wAAA"),
+            (&[], 28, "AAAA"),
+            (&[9], 28, "AEAA"),
+            (&[27], 28, "AAAAEAAA"),
+        ] {
+            assert_eq!(bitmap(places, length), text);
+            assert_eq!(bits(text), places);
+        }
+    }
 }

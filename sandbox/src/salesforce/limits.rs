@@ -72,13 +72,13 @@ impl Allotment {
     }
 }
 
-/// `GET {V}/limits`: the recorded answer with the real call count in it.
-pub fn limits(allotment: &Allotment) -> Reply {
+/// `GET {V}/limits`: the recorded answer with the real counts of calls and query jobs in it.
+pub fn limits(allotment: &Allotment, query_jobs_left: usize) -> Reply {
     let recorded = include_str!("../../data/salesforce/limits.json");
     let mut value: Value = serde_json::from_str(recorded).unwrap_or_else(|_| json!({}));
     let (used, max) = allotment.get();
     value["DailyApiRequests"] = json!({"Max": max, "Remaining": max.saturating_sub(used)});
-    value["DailyBulkV2QueryJobs"] = json!({"Max": 10_000, "Remaining": 10_000});
+    value["DailyBulkV2QueryJobs"] = json!({"Max": 10_000, "Remaining": query_jobs_left});
     value["DailyBulkV2QueryFileStorageMB"] = json!({"Max": 976_562, "Remaining": 976_562});
     Reply::ok(&value)
 }

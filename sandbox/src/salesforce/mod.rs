@@ -3,7 +3,9 @@
 
 mod all_types;
 pub mod auth;
+pub mod bulk;
 mod composite;
+mod custom_object;
 mod describe;
 pub mod errors;
 pub mod id;
@@ -15,9 +17,11 @@ mod retrieve;
 mod small_objects;
 mod soql;
 pub mod store;
+mod ui_api;
 mod wide;
 
 use auth::{Doorman, Session};
+use bulk::Bulk;
 use errors::{ApiError, Reply};
 use limits::Allotment;
 use query::Queries;
@@ -35,6 +39,8 @@ pub struct Salesforce {
     /// The daily call count.
     pub allotment: Allotment,
     queries: Queries,
+    /// Bulk API 2.0.
+    pub bulk: Bulk,
 }
 
 /// What the face needs to know of the server around it.
@@ -58,6 +64,7 @@ impl Salesforce {
             doorman: Doorman::new(setup.login_url, setup.instance_url),
             allotment: Allotment::default(),
             queries: Queries::new(setup.page_cap, setup.gzip),
+            bulk: Bulk::new(setup.page_cap),
         })
     }
 
@@ -131,6 +138,9 @@ impl Salesforce {
             ("GET" | "POST", ["composite", "sobjects", object]) => {
                 return retrieve::many(store, object, version, request);
             }
+            (_, ["jobs", rest @ ..]) => {
+                return self.bulk.answer(store, session, version, rest, request);
+            }
             ("GET" | "HEAD", _) => {}
             (other, _) => return Err(ApiError::method(other)),
         }
@@ -148,7 +158,8 @@ impl Salesforce {
             ["query" | "queryAll", locator] => {
                 self.queries.next(store, session, version, locator, request)
             }
-            ["limits"] => Ok(limits::limits(&self.allotment)),
+            ["ui-api", "object-info", rest @ ..] => ui_api::answer(store, version, rest),
+            ["limits"] => Ok(limits::limits(&self.allotment, self.bulk.query_jobs_left())),
             ["limits", "recordCount"] => {
                 Ok(limits::record_count(store, request.parameter("sObjects")))
             }
@@ -168,6 +179,14 @@ impl Salesforce {
         self.queries.prerender(&self.store, session, version, soql)
     }
 
+    /// Renders the pages of a bulk query for a whole table ahead, `size` records each.
+    ///
+    /// # Errors
+    /// What the statement is refused for.
+    pub fn prerender_bulk(&self, soql: &str, size: usize) -> Result<usize, ApiError> {
+        self.bulk.prerender(&self.store, soql, size)
+    }
+
     /// The statement run last.
     pub fn last_query(&self) -> Option<String> {
         self.queries.last_query()
@@ -178,6 +197,7 @@ impl Salesforce {
         self.doorman.reset();
         self.allotment.reset();
         self.queries.reset();
+        self.bulk.reset();
     }
 }
 
@@ -205,6 +225,9 @@ pub fn kind(method: &str, path: &str) -> &'static str {
         ["sobjects", _, _, _] => "blob",
         ["composite", "sobjects", _] if matches!(method, "GET" | "POST") => "retrieve",
         ["composite", ..] => "composite",
+        ["jobs", "query" | "ingest", rest @ ..] => bulk::kind(method, rest),
+        ["ui-api", "object-info", _] => "object_info",
+        ["ui-api", "object-info", ..] => "picklist_values",
         ["limits", ..] => "limits",
         _ => "other",
     }
@@ -215,5 +238,5 @@ pub fn is_data(kind: &str) -> bool {
     matches!(
         kind,
         "query" | "query_more" | "retrieve" | "composite" | "record" | "blob"
-    )
+    ) || kind.starts_with("bulk_")
 }

@@ -9,7 +9,7 @@ use super::describe::{self, FieldSpec};
 use super::id;
 use super::small_objects as small;
 use super::store::{Cell, SObject, Store};
-use super::{all_types, wide};
+use super::{all_types, custom_object, wide};
 use crate::generate::{Contacts, address, instant, mix};
 
 /// The user everything belongs to first; further ones follow it.
@@ -117,10 +117,9 @@ pub fn build(contacts: Contacts) -> Result<Store, String> {
         "Custom__c.json",
         include_str!("../../data/salesforce/describe/Custom__c.json"),
     )?;
-    // The recording was emptied of its addresses.
-    custom["urls"] = describe::urls("Custom__c");
+    custom_object::extend(&mut custom);
     let prefix = custom["keyPrefix"].as_str().unwrap_or("a00").to_owned();
-    add(custom, custom_records(&prefix), &mut entries);
+    add(custom, custom_object::records(&prefix), &mut entries);
     add(
         small::lead_describe(),
         small::lead_records(&leads),
@@ -454,19 +453,4 @@ fn role_records(rows: &[Row], links: &Links) -> Vec<Record> {
         })
     };
     rows.iter().zip(1..).filter_map(record).collect()
-}
-
-fn custom_records(prefix: &str) -> Vec<Record> {
-    (1..=12)
-        .map(|number| {
-            HashMap::from([
-                ("Id", Cell::text(id::make(prefix, number))),
-                ("Name", Cell::text(format!("Custom {number}"))),
-                (
-                    "CustomField__c",
-                    Cell::text(if number % 3 == 0 { "" } else { "value" }),
-                ),
-            ])
-        })
-        .collect()
 }

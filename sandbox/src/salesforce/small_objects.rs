@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::custom_object;
 use super::describe::{self, FieldSpec};
 use super::organisation::{HOUSEHOLD, ORGANISATION, Record, Row, USERS, base, compound, copy};
 use super::store::Cell;
@@ -161,13 +162,21 @@ pub fn record_type_describe() -> Value {
 
 /// The records of RecordType.
 pub fn record_type_records() -> Vec<Record> {
-    let mut record = base("012", 1);
-    record.extend([
-        ("Id", Cell::text(HOUSEHOLD)),
-        ("Name", Cell::text("Household")),
-        ("DeveloperName", Cell::text("Household")),
-        ("SobjectType", Cell::text("Account")),
-        ("IsActive", Cell::Bool(true)),
-    ]);
-    vec![record]
+    let types = custom_object::record_types();
+    let custom = types.iter().map(|t| (t.id.clone(), t.name, "Custom__c"));
+    std::iter::once((HOUSEHOLD.to_owned(), "Household", "Account"))
+        .chain(custom)
+        .zip(1..)
+        .map(|((id, name, object), number)| {
+            let mut record = base("012", number);
+            record.extend([
+                ("Id", Cell::text(id)),
+                ("Name", Cell::text(name)),
+                ("DeveloperName", Cell::text(name)),
+                ("SobjectType", Cell::text(object)),
+                ("IsActive", Cell::Bool(true)),
+            ]);
+            record
+        })
+        .collect()
 }

@@ -1,7 +1,10 @@
 //! The sandbox as a client meets it, over HTTPS; one program, so that it is linked once.
 
+mod bulk_query;
 mod common;
 mod faults;
+mod jobs;
 mod paging;
 mod process;
 mod sign_in;
+mod ui_api;

@@ -1,6 +1,8 @@
 //! The server's own interface under `/_sandbox`: faults, counters, tokens, limits. No sign-in.
 //! README.md lists the calls.
 
+mod records;
+
 use serde::Deserialize;
 use serde_json::json;
 
@@ -8,6 +10,7 @@ use crate::State;
 use crate::faults::Fault;
 use crate::request::Request;
 use crate::salesforce::errors::{ApiError, Reply};
+use crate::salesforce::store::Written;
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -73,10 +76,12 @@ fn route(state: &State, request: &Request) -> Result<Reply, ApiError> {
         ("GET", "/requests") => {
             let mut report = state.journal.report();
             report["logins"] = salesforce.doorman.report();
+            report["writes"] = json!(salesforce.records().written);
             Ok(Reply::ok(&report))
         }
         ("DELETE", "/requests") => {
             state.journal.clear();
+            salesforce.records_mut().written = Written::default();
             Ok(Reply::bare(204))
         }
         ("GET", "/last_query") => match salesforce.last_query() {
@@ -102,6 +107,6 @@ fn route(state: &State, request: &Request) -> Result<Reply, ApiError> {
             salesforce.bulk.change(&request.body)?;
             Ok(Reply::bare(204))
         }
-        _ => Err(ApiError::not_found()),
+        _ => records::route(salesforce, request, path),
     }
 }

@@ -143,6 +143,7 @@ pub enum Column {
     Balance,
     IsVip,
     LastContacted,
+    ExternalKey,
 }
 
 impl Column {
@@ -181,6 +182,7 @@ impl Column {
             "Balance__c" => Self::Balance,
             "IsVip__c" => Self::IsVip,
             "LastContacted__c" => Self::LastContacted,
+            "ExternalKey__c" => Self::ExternalKey,
             _ => return None,
         })
     }
@@ -207,6 +209,20 @@ impl Contacts {
     /// The index of the record whose id carries this number.
     pub fn index_of(&self, number: u64) -> Option<u32> {
         let index = u32::try_from(number.checked_sub(FIRST_NUMBER)?).ok()?;
+        (index < self.count).then_some(index)
+    }
+
+    /// The index of the record that may hold a value of a column whose values can be traced back.
+    pub fn index_of_value(&self, column: Column, value: &str) -> Option<u32> {
+        let value = value.to_ascii_lowercase();
+        let digits = match column {
+            Column::ExternalKey => value.strip_prefix("contact-")?,
+            Column::Email => value
+                .strip_prefix("contact.")?
+                .strip_suffix("@crm-sandbox.example")?,
+            _ => return None,
+        };
+        let index = digits.parse().ok()?;
         (index < self.count).then_some(index)
     }
 
@@ -280,6 +296,7 @@ impl Contacts {
                     format!("{sign}{}.{:02}", dice(34) % 1_000_000, dice(35) % 99 + 1).into(),
                 )
             }
+            Column::ExternalKey => Cell::Text(format!("Contact-{index:07}").into()),
             Column::IsVip => Cell::Bool(dice(36).is_multiple_of(10)),
             Column::LastContacted => rare(
                 37,

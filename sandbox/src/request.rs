@@ -19,6 +19,8 @@ pub struct Request {
     pub method: String,
     /// Percent-decoded path without a trailing slash.
     pub path: String,
+    /// The parts of the path between slashes, each decoded: a value in it may hold slashes itself.
+    pub segments: Vec<String>,
     /// Decoded query parameters in order.
     pub query: Vec<(String, String)>,
     pub headers: HeaderMap,
@@ -30,6 +32,12 @@ impl Request {
     /// Builds a request from a path with an optional query string.
     pub fn new(method: &str, target: &str, headers: HeaderMap, body: Bytes, host: Host) -> Self {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let segments = path
+            .trim_end_matches('/')
+            .split('/')
+            .skip(1)
+            .map(|part| decode(part, false))
+            .collect();
         let path = decode(path, false);
         let path = match path.trim_end_matches('/') {
             "" => "/".to_owned(),
@@ -38,6 +46,7 @@ impl Request {
         Self {
             method: method.to_owned(),
             path,
+            segments,
             query: pairs(query),
             headers,
             body,
@@ -108,6 +117,7 @@ mod tests {
             Host::Instance,
         );
         assert_eq!(request.path, "/a+b/C");
+        assert_eq!(request.segments, ["a+b", "C"]);
         assert_eq!(request.parameter("q"), Some("SELECT Id+Name x"));
         assert_eq!(request.parameter("z"), Some(""));
         assert_eq!(decode("%zz%4", false), "%zz%4");

@@ -219,6 +219,9 @@ fn respond(state: &State, headers: &HeaderMap, reply: Reply) -> (Response<Body>,
     if compress {
         out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
+    if let Ok(date) = HeaderValue::from_str(&state.salesforce.clock.http_date()) {
+        out.insert(header::DATE, date);
+    }
     for (name, value) in reply.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             out.append(name, value);

@@ -96,6 +96,10 @@ pub fn describe() -> Value {
             .set("unique", true)
             .set("idLookup", true)
             .set("caseSensitive", true),
+        field("BatchKey__c", "string")
+            .length(64)
+            .set("externalId", true)
+            .set("idLookup", true),
         field("AutoNumber__c", "string")
             .length(30)
             .system()
@@ -120,9 +124,13 @@ pub fn describe() -> Value {
         field("Multi__c", "multipicklist")
             .length(4_099)
             .values(&letters),
+        field("FixedMulti__c", "multipicklist")
+            .length(4_099)
+            .values(&letters)
+            .set("restrictedPicklist", true),
         field("Combo__c", "combobox").values(&letters),
         field("Check__c", "boolean"),
-        field("Int__c", "int"),
+        field("Int__c", "int").set("digits", 10),
         field("Long__c", "long"),
         field("Number__c", "double").digits(18, 6),
         field("Precise__c", "double")

@@ -1,9 +1,8 @@
 //! Several requests in one: `composite` with references between them, and `composite/batch`.
-//! Section 8.3 of the protocol page; subrequests read only.
+//! Section 8.3 of the protocol page.
 
 use std::collections::HashMap;
 
-use axum::body::Bytes;
 use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -15,11 +14,13 @@ use crate::request::{Host, Request};
 const MAX_PARTS: usize = 25;
 const MAX_QUERIES: usize = 5;
 
+/// A composite call.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Composite {
+pub struct Composite {
+    /// One part that fails takes the others back.
     #[serde(default)]
-    all_or_none: bool,
+    pub all_or_none: bool,
     composite_request: Vec<Part>,
 }
 
@@ -29,7 +30,7 @@ struct Part {
     method: String,
     url: String,
     reference_id: String,
-    body: Option<Value>,
+    body: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +46,7 @@ struct Batch {
 struct BatchPart {
     method: String,
     url: String,
-    rich_input: Option<Value>,
+    rich_input: Option<Box<RawValue>>,
 }
 
 fn parse<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, ApiError> {
@@ -75,9 +76,8 @@ fn check(urls: &[&str]) -> Result<(), ApiError> {
 }
 
 /// Builds a subrequest with the outer request's headers but no body type of its own.
-fn subrequest(method: &str, url: &str, headers: &HeaderMap, body: Option<&Value>) -> Request {
-    let bytes = body.map_or_else(Bytes::new, |value| Bytes::from(value.to_string()));
-    Request::new(method, url, headers.clone(), bytes, Host::Instance)
+fn subrequest(method: &str, url: &str, headers: &HeaderMap, body: String) -> Request {
+    Request::new(method, url, headers.clone(), body.into(), Host::Instance)
 }
 
 /// The body as it stands, or null when there is none.
@@ -87,41 +87,51 @@ fn raw(reply: &Reply) -> Box<RawValue> {
         .unwrap_or_default()
 }
 
-/// `POST {V}/composite`.
-///
-/// # Errors
-/// 400 for a bad body, too many parts, a reference id used twice or a reference to nothing.
-pub fn composite(request: &Request, answer: &dyn Fn(&Request) -> Reply) -> Result<Reply, ApiError> {
-    let call: Composite = parse(&request.body)?;
-    let urls: Vec<&str> = call
-        .composite_request
-        .iter()
-        .map(|p| p.url.as_str())
-        .collect();
-    check(&urls)?;
+impl Composite {
+    /// Reads the call.
+    ///
+    /// # Errors
+    /// 400 for a bad body, too many parts, a reference id used twice or a bad address.
+    pub fn parse(request: &Request) -> Result<Self, ApiError> {
+        let call: Self = parse(&request.body)?;
+        let parts = &call.composite_request;
+        check(&parts.iter().map(|p| p.url.as_str()).collect::<Vec<_>>())?;
+        for (at, part) in parts.iter().enumerate() {
+            if parts[..at]
+                .iter()
+                .any(|p| p.reference_id == part.reference_id)
+            {
+                return Err(ApiError::bad(
+                    "JSON_PARSER_ERROR",
+                    format!("reference id {} is used twice", part.reference_id),
+                ));
+            }
+            if !part.url.starts_with("/services/data/") {
+                return Err(ApiError::bad(
+                    "JSON_PARSER_ERROR",
+                    format!("bad subrequest url: {}", part.url),
+                ));
+            }
+        }
+        Ok(call)
+    }
+}
+
+/// `POST {V}/composite`: the answer, and whether a part failed.
+pub fn composite(
+    call: &Composite,
+    headers: &HeaderMap,
+    answer: &dyn Fn(&Request) -> Reply,
+) -> (Reply, bool) {
     let mut bodies: HashMap<String, Value> = HashMap::new();
     let mut answers: Vec<(u16, Box<RawValue>, Value, String)> = Vec::new();
     let mut failed = false;
     for part in &call.composite_request {
-        if bodies.contains_key(&part.reference_id) {
-            return Err(ApiError::bad(
-                "JSON_PARSER_ERROR",
-                format!("reference id {} is used twice", part.reference_id),
-            ));
-        }
-        if !part.url.starts_with("/services/data/") {
-            return Err(ApiError::bad(
-                "JSON_PARSER_ERROR",
-                format!("bad subrequest url: {}", part.url),
-            ));
-        }
-        let reply = match resolve(&part.url, &bodies) {
-            Ok(url) => answer(&subrequest(
-                &part.method,
-                &url,
-                &request.headers,
-                part.body.as_ref(),
-            )),
+        let body = part.body.as_ref().map_or("", |body| body.get());
+        let filled = resolve(&part.url, &bodies, str::to_owned)
+            .and_then(|url| resolve(body, &bodies, in_json).map(|body| (url, body)));
+        let reply = match filled {
+            Ok((url, body)) => answer(&subrequest(&part.method, &url, headers, body)),
             Err(error) => error.into(),
         };
         failed |= reply.status >= 400;
@@ -160,13 +170,23 @@ pub fn composite(request: &Request, answer: &dyn Fn(&Request) -> Reply) -> Resul
         ));
     }
     out.push_str("]}");
-    Ok(Reply::json(200, out))
+    (Reply::json(200, out), failed)
+}
+
+/// Text as it stands inside a JSON string.
+fn in_json(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 /// Puts values of earlier answers in place of `@{reference.path[0].Field}`.
-fn resolve(url: &str, bodies: &HashMap<String, Value>) -> Result<String, ApiError> {
+fn resolve(
+    text: &str,
+    bodies: &HashMap<String, Value>,
+    written: impl Fn(&str) -> String,
+) -> Result<String, ApiError> {
     let mut out = String::new();
-    let mut rest = url;
+    let mut rest = text;
     while let Some(start) = rest.find("@{") {
         out.push_str(&rest[..start]);
         let inner = &rest[start + 2..];
@@ -189,7 +209,7 @@ fn resolve(url: &str, bodies: &HashMap<String, Value>) -> Result<String, ApiErro
             .and_then(|body| body.pointer(&pointer))
             .ok_or_else(bad)?;
         match value {
-            Value::String(text) => out.push_str(text),
+            Value::String(text) => out.push_str(&written(text)),
             other => out.push_str(&other.to_string()),
         }
         rest = &inner[end + 1..];
@@ -221,7 +241,9 @@ pub fn batch(request: &Request, answer: &dyn Fn(&Request) -> Reply) -> Result<Re
             &part.method,
             &url,
             &request.headers,
-            part.rich_input.as_ref(),
+            part.rich_input
+                .as_ref()
+                .map_or_else(String::new, |body| body.get().to_owned()),
         ));
         failed |= reply.status >= 400;
         parts.push(format!(
@@ -249,7 +271,7 @@ mod tests {
             "one".to_owned(),
             json!({"records": [{"Id": "001"}], "n": 3}),
         )]);
-        let check = |text: &str| resolve(text, &bodies).ok();
+        let check = |text: &str| resolve(text, &bodies, str::to_owned).ok();
         assert_eq!(
             check("/a/@{one.records[0].Id}/@{one.n}").as_deref(),
             Some("/a/001/3")

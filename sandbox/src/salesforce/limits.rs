@@ -96,7 +96,9 @@ pub fn record_count(store: &Store, names: Option<&str>) -> Reply {
         .iter()
         .filter(|object| wanted(&object.name))
         .map(|object| {
-            let count = (0..object.len()).filter(|&r| !object.is_deleted(r)).count();
+            let count = (0..object.len())
+                .filter(|&r| object.is_visible(r, false))
+                .count();
             json!({"count": count, "name": object.name})
         })
         .collect();

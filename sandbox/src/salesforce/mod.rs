@@ -4,6 +4,8 @@
 mod all_types;
 pub mod auth;
 pub mod bulk;
+pub mod changes;
+pub mod clock;
 mod composite;
 mod custom_object;
 mod describe;
@@ -14,18 +16,25 @@ mod metadata;
 mod organisation;
 mod query;
 mod retrieve;
+mod rows;
 mod small_objects;
 mod soql;
 pub mod store;
 mod ui_api;
 mod wide;
+pub mod write;
 
 use auth::{Doorman, Session};
 use bulk::Bulk;
+use clock::Clock;
 use errors::{ApiError, Reply};
 use limits::Allotment;
 use query::Queries;
 use store::Store;
+use write::input::Record;
+use write::{Operation, Options, Outcome, collections, single};
+
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::generate::Contacts;
 use crate::request::{Host, Request};
@@ -33,7 +42,13 @@ use crate::request::{Host, Request};
 /// Everything behind the Salesforce addresses.
 pub struct Salesforce {
     instance_url: String,
-    store: Store,
+    store: RwLock<Store>,
+    /// Held by whoever writes, for as long as what is written may be taken back.
+    writing: Mutex<()>,
+    /// What stamps are made from.
+    pub clock: Clock,
+    /// How the deletion log behaves.
+    pub log: changes::Log,
     /// Sign-ins and tokens.
     pub doorman: Doorman,
     /// The daily call count.
@@ -60,7 +75,10 @@ impl Salesforce {
     pub fn new(setup: &Setup<'_>) -> Result<Self, String> {
         Ok(Self {
             instance_url: setup.instance_url.to_owned(),
-            store: organisation::build(setup.contacts)?,
+            store: RwLock::new(organisation::build(setup.contacts)?),
+            writing: Mutex::default(),
+            clock: Clock::default(),
+            log: changes::Log::default(),
             doorman: Doorman::new(setup.login_url, setup.instance_url),
             allotment: Allotment::default(),
             queries: Queries::new(setup.page_cap, setup.gzip),
@@ -112,47 +130,96 @@ impl Salesforce {
         let session = self.doorman.session(request)?;
         self.allotment.count()?;
         let reply = self
-            .resource(request, session, &version)
+            .resource(request, session, &version, false)
             .unwrap_or_else(Reply::from);
         Ok(reply.header("Sforce-Limit-Info", self.allotment.header()))
     }
 
-    /// A resource of a version; composite calls come back here for their parts.
+    /// A resource of a version; composite calls come back here for their parts. `held` says that the
+    /// caller holds the right to write already.
     fn resource(
         &self,
         request: &Request,
         session: Session,
         version: &str,
+        held: bool,
     ) -> Result<Reply, ApiError> {
-        let segments: Vec<&str> = request.path.split('/').skip(4).collect();
-        let store = &self.store;
-        let part = |inner: &Request| -> Reply {
-            let nested = inner.path.split('/').nth(3).unwrap_or_default();
+        let segments: Vec<&str> = request
+            .segments
+            .iter()
+            .skip(3)
+            .map(String::as_str)
+            .collect();
+        let part = |inner: &Request, held: bool| -> Reply {
+            let nested = inner.segments.get(2).map_or("", String::as_str);
             metadata::version(nested)
-                .and_then(|version| self.resource(inner, session, &version))
+                .and_then(|version| self.resource(inner, session, &version, held))
                 .unwrap_or_else(Reply::from)
         };
         match (request.method.as_str(), segments.as_slice()) {
-            ("POST", ["composite"]) => return composite::composite(request, &part),
-            ("POST", ["composite", "batch"]) => return composite::batch(request, &part),
-            ("GET" | "POST", ["composite", "sobjects", object]) => {
-                return retrieve::many(store, object, version, request);
+            ("POST", ["composite"]) => {
+                let call = composite::Composite::parse(request)?;
+                let turn = (call.all_or_none && !held).then(|| self.writing());
+                let mark = turn.is_some().then(|| self.records_mut().begin());
+                let held = held || turn.is_some();
+                let (reply, failed) =
+                    composite::composite(&call, &request.headers, &|inner| part(inner, held));
+                if let Some(mark) = mark {
+                    self.records_mut().end(&mark, !failed);
+                }
+                Ok(reply)
             }
             (_, ["jobs", rest @ ..]) => {
-                return self.bulk.answer(store, session, version, rest, request);
+                self.bulk
+                    .answer(&self.records(), session, version, rest, request)
             }
-            ("GET" | "HEAD", _) => {}
-            (other, _) => return Err(ApiError::method(other)),
+            ("POST", ["composite", "batch"]) => {
+                composite::batch(request, &|inner| part(inner, held))
+            }
+            ("GET" | "POST", ["composite", "sobjects", object]) => {
+                retrieve::many(&self.records(), object, version, request)
+            }
+            ("POST", ["sobjects", _])
+            | ("POST" | "PATCH" | "DELETE", ["composite", "sobjects"])
+            | ("PATCH" | "DELETE", ["sobjects", _, _])
+            | ("PATCH", ["sobjects" | "composite", _, _, _]) => {
+                let _turn = (!held).then(|| self.writing());
+                let options = self.options(request, session);
+                self.write(request, &segments, version, &options)
+            }
+            ("GET" | "HEAD", _) => self.read(request, &segments, session, version),
+            (other, _) => Err(ApiError::method(other)),
         }
-        match segments.as_slice() {
+    }
+
+    fn read(
+        &self,
+        request: &Request,
+        segments: &[&str],
+        session: Session,
+        version: &str,
+    ) -> Result<Reply, ApiError> {
+        let store = &*self.records();
+        match segments {
             [] => Ok(metadata::resources(version)),
             ["sobjects"] => Ok(metadata::global(store, version, request)),
             ["sobjects", object] => metadata::basics(store, object, version),
             ["sobjects", object, "describe"] => {
                 metadata::describe(store, object, version, &self.instance_url, request)
             }
+            ["sobjects", object, "deleted"] => {
+                self.log.deleted(store, object, request, self.clock.now())
+            }
+            ["sobjects", object, "updated"] => {
+                self.log.updated(store, object, request, self.clock.now())
+            }
             ["sobjects", object, id] => retrieve::one(store, object, id, version, request),
-            ["sobjects", object, id, field] => retrieve::blob(store, object, id, field),
+            ["sobjects", object, id, field] => {
+                match retrieve::by_key(store, object, id, field, version, request) {
+                    Some(reply) => reply,
+                    None => retrieve::blob(store, object, id, field),
+                }
+            }
             ["query"] => self.queries.first(store, session, version, request, false),
             ["queryAll"] => self.queries.first(store, session, version, request, true),
             ["query" | "queryAll", locator] => {
@@ -167,6 +234,82 @@ impl Salesforce {
         }
     }
 
+    fn write(
+        &self,
+        request: &Request,
+        segments: &[&str],
+        version: &str,
+        options: &Options,
+    ) -> Result<Reply, ApiError> {
+        let store = &mut *self.records_mut();
+        match (request.method.as_str(), segments) {
+            ("DELETE", ["composite", "sobjects"]) => collections::delete(store, request, options),
+            (_, ["composite", "sobjects"]) => collections::write(store, request, options),
+            (_, ["composite", "sobjects", object, key]) => {
+                collections::upsert(store, object, key, request, options)
+            }
+            (_, ["sobjects", object]) => single::create(store, object, version, request, options),
+            (_, ["sobjects", object, id]) => single::change(store, object, id, request, options),
+            (_, ["sobjects", object, field, value]) => {
+                single::upsert(store, object, (field, value), version, request, options)
+            }
+            (other, _) => Err(ApiError::method(other)),
+        }
+    }
+
+    /// Who writes, when, and what the headers of section 8.4 allow. `Sforce-Auto-Assign` is taken and
+    /// changes nothing: there are no assignment rules.
+    fn options(&self, request: &Request, session: Session) -> Options {
+        let allow_save = request
+            .header("sforce-duplicate-rule-header")
+            .into_iter()
+            .flat_map(|header| header.split([';', ',']))
+            .filter_map(|option| option.split_once('='))
+            .any(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("allowSave")
+                    && value.trim().eq_ignore_ascii_case("true")
+            });
+        Options {
+            user: session.user,
+            at: self.clock.now(),
+            text_values: false,
+            allow_save,
+            update_only: false,
+        }
+    }
+
+    /// Writes one record of an object, outside of any transaction.
+    ///
+    /// # Errors
+    /// 404 for an unknown object; a refused record is an outcome.
+    pub fn apply(
+        &self,
+        operation: &Operation,
+        object: &str,
+        record: &Record,
+        options: &Options,
+    ) -> Result<Outcome, ApiError> {
+        let _turn = self.writing();
+        let mut store = self.records_mut();
+        let place = store.place(object).ok_or_else(ApiError::not_found)?;
+        Ok(write::apply(&mut store, operation, place, record, options))
+    }
+
+    /// The records, to read; not to be held while asking for anything else of this face.
+    pub fn records(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The records, to change; what is changed here cannot be taken back.
+    pub fn records_mut(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The right to write; reading goes on meanwhile.
+    fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Renders the pages of a full-table query ahead, as the first user would see them.
     ///
     /// # Errors
@@ -176,7 +319,8 @@ impl Salesforce {
             user: 0,
             restricted: false,
         };
-        self.queries.prerender(&self.store, session, version, soql)
+        self.queries
+            .prerender(&self.records(), session, version, soql)
     }
 
     /// Renders the pages of a bulk query for a whole table ahead, `size` records each.
@@ -184,7 +328,7 @@ impl Salesforce {
     /// # Errors
     /// What the statement is refused for.
     pub fn prerender_bulk(&self, soql: &str, size: usize) -> Result<usize, ApiError> {
-        self.bulk.prerender(&self.store, soql, size)
+        self.bulk.prerender(&self.records(), soql, size)
     }
 
     /// The statement run last.
@@ -198,6 +342,11 @@ impl Salesforce {
         self.allotment.reset();
         self.queries.reset();
         self.bulk.reset();
+        self.clock.set_offset(0);
+        self.log.set(changes::Settings::default());
+        let mut store = self.records_mut();
+        store.rules.clear();
+        store.written = store::Written::default();
     }
 }
 
@@ -220,9 +369,16 @@ pub fn kind(method: &str, path: &str) -> &'static str {
         ["query" | "queryAll", _] => "query_more",
         ["sobjects"] => "describe_global",
         ["sobjects", _, "describe"] => "describe",
+        ["sobjects", _, "deleted"] => "deleted",
+        ["sobjects", _, "updated"] => "updated",
+        ["sobjects", ..] if !matches!(method, "GET" | "HEAD") => "dml",
         ["sobjects", _] => "describe",
         ["sobjects", _, _] => "record",
-        ["sobjects", _, _, _] => "blob",
+        ["sobjects", _, _, ..] => "blob",
+        ["composite", "sobjects"] if method == "POST" => "collection_create",
+        ["composite", "sobjects"] if method == "PATCH" => "collection_update",
+        ["composite", "sobjects"] if method == "DELETE" => "collection_delete",
+        ["composite", "sobjects", _, ..] if method == "PATCH" => "collection_upsert",
         ["composite", "sobjects", _] if matches!(method, "GET" | "POST") => "retrieve",
         ["composite", ..] => "composite",
         ["jobs", "query" | "ingest", rest @ ..] => bulk::kind(method, rest),
@@ -237,6 +393,18 @@ pub fn kind(method: &str, path: &str) -> &'static str {
 pub fn is_data(kind: &str) -> bool {
     matches!(
         kind,
-        "query" | "query_more" | "retrieve" | "composite" | "record" | "blob"
+        "query"
+            | "query_more"
+            | "retrieve"
+            | "composite"
+            | "record"
+            | "blob"
+            | "collection_create"
+            | "collection_update"
+            | "collection_upsert"
+            | "collection_delete"
+            | "dml"
+            | "deleted"
+            | "updated"
     ) || kind.starts_with("bulk_")
 }

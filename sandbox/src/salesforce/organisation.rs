@@ -81,14 +81,14 @@ pub fn build(contacts: Contacts) -> Result<Store, String> {
         built.push(SObject::new(&document, entry, records));
     };
     let recorded = |name: &str, text: &str| parse(name, text);
-    add(
-        recorded(
-            "Account.json",
-            include_str!("../../data/salesforce/describe/Account.json"),
-        )?,
-        account_records(&accounts, &links),
-        &mut entries,
-    );
+    let mut account = recorded(
+        "Account.json",
+        include_str!("../../data/salesforce/describe/Account.json"),
+    )?;
+    if let Some(fields) = account["fields"].as_array_mut() {
+        fields.push(external_key().build());
+    }
+    add(account, account_records(&accounts, &links), &mut entries);
     let mut contact = recorded(
         "Contact.json",
         include_str!("../../data/salesforce/describe/Contact.json"),
@@ -345,6 +345,15 @@ fn account_records(rows: &[Row], links: &Links) -> Vec<Record> {
     rows.iter().zip(1..).map(record).collect()
 }
 
+/// A key of another system: unique, and good for upserts.
+fn external_key() -> FieldSpec {
+    FieldSpec::new("ExternalKey__c", "string")
+        .length(64)
+        .set("externalId", true)
+        .set("unique", true)
+        .set("idLookup", true)
+}
+
 /// Custom fields of Contact beyond the recorded ones; generated contacts fill them.
 fn contact_fields() -> Vec<FieldSpec> {
     vec![
@@ -353,6 +362,7 @@ fn contact_fields() -> Vec<FieldSpec> {
         FieldSpec::new("Balance__c", "currency").digits(18, 2),
         FieldSpec::new("IsVip__c", "boolean"),
         FieldSpec::new("LastContacted__c", "datetime"),
+        external_key(),
     ]
 }
 

@@ -33,6 +33,8 @@ struct ResultSet {
     nodes: Vec<Node>,
     rows: Vec<u32>,
     size: usize,
+    /// The edition of the store the rendered pages show.
+    edition: usize,
     /// Rendered pages of a full-table result; empty for the others.
     pages: Vec<OnceLock<Page>>,
 }
@@ -152,6 +154,7 @@ impl Queries {
                     nodes,
                     rows,
                     size,
+                    edition: 0,
                     pages: Vec::new(),
                 });
                 if result.rows.len() > size {
@@ -209,10 +212,11 @@ impl Queries {
             size,
             all,
         };
+        let edition = store.edition();
         let find = |kept: &Kept| {
             kept.sets
                 .iter()
-                .find(|(k, _)| *k == key)
+                .find(|(k, set)| *k == key && set.edition == edition)
                 .map(|(_, result)| Arc::clone(result))
         };
         if let Some(found) = find(&self.kept()) {
@@ -220,7 +224,7 @@ impl Queries {
         }
         let object = store.object(plan.object);
         let rows: Vec<u32> = (0..object.len())
-            .filter(|&row| all || !object.is_deleted(row))
+            .filter(|&row| object.is_visible(row, all))
             .collect();
         let count = rows.len().div_ceil(size).max(1);
         let result = Arc::new(ResultSet {
@@ -231,15 +235,20 @@ impl Queries {
             nodes: nodes.clone(),
             rows,
             size,
+            edition,
             pages: (0..count).map(|_| OnceLock::new()).collect(),
         });
         let mut kept = self.kept();
         if let Some(found) = find(&kept) {
             return Some(found);
         }
-        if kept.sets.len() >= MAX_PAGE_SETS
-            && let Some((_, old)) = kept.sets.pop_front()
-        {
+        let outdated = kept.sets.iter().position(|(k, _)| *k == key);
+        let old = match outdated {
+            Some(place) => kept.sets.remove(place),
+            None if kept.sets.len() >= MAX_PAGE_SETS => kept.sets.pop_front(),
+            None => None,
+        };
+        if let Some((_, old)) = old {
             // Its locators stay good; only the rendered pages go.
             let slim = ResultSet {
                 id: old.id.clone(),
@@ -249,6 +258,7 @@ impl Queries {
                 nodes: old.nodes.clone(),
                 rows: old.rows.clone(),
                 size: old.size,
+                edition: old.edition,
                 pages: Vec::new(),
             };
             kept.results.insert(slim.id.clone(), Arc::new(slim));

@@ -2,6 +2,7 @@
 //! Sections 8.1 and 8.2 of the protocol page.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::errors::{ApiError, Reply};
 use super::id;
@@ -87,8 +88,53 @@ pub fn one(
     request: &Request,
 ) -> Result<Reply, ApiError> {
     let place = store.place(name).ok_or_else(ApiError::not_found)?;
+    let row = row_of(store.object(place), text)?;
+    shown(store, place, row, version, request)
+}
+
+/// `GET {V}/sobjects/{Object}/{Field}/{value}`, where the field is an external id; `None` where it is not.
+pub fn by_key(
+    store: &Store,
+    name: &str,
+    field: &str,
+    value: &str,
+    version: &str,
+    request: &Request,
+) -> Option<Result<Reply, ApiError>> {
+    let place = store.place(name)?;
     let object = store.object(place);
-    let row = row_of(object, text)?;
+    let field = object.field(field)?;
+    if !object.fields[field].external_id {
+        return None;
+    }
+    Some(match object.holding(field, value).as_slice() {
+        [] => Err(ApiError::not_found()),
+        [row] => shown(store, place, *row, version, request),
+        several => Ok(Reply::json(
+            300,
+            addresses(object, several, version).to_string(),
+        )),
+    })
+}
+
+/// The addresses of several records, as a 300 lists them.
+pub fn addresses(object: &SObject, rows: &[u32], version: &str) -> Value {
+    rows.iter()
+        .map(|&row| {
+            let (name, id) = (&object.name, object.id(row));
+            Value::from(format!("/services/data/v{version}/sobjects/{name}/{id}"))
+        })
+        .collect()
+}
+
+fn shown(
+    store: &Store,
+    place: usize,
+    row: u32,
+    version: &str,
+    request: &Request,
+) -> Result<Reply, ApiError> {
+    let object = store.object(place);
     let nodes = match request.parameter("fields") {
         Some(list) => nodes(object, list.split(',').map(str::trim))?,
         None => (0..object.fields.len()).map(Node::Field).collect(),
@@ -125,7 +171,7 @@ fn row_of(object: &SObject, text: &str) -> Result<u32, ApiError> {
 
 fn find(object: &SObject, text: &str) -> Option<u32> {
     let row = object.find(&id::normalise(text)?)?;
-    (!object.is_deleted(row)).then_some(row)
+    object.is_visible(row, false).then_some(row)
 }
 
 fn nodes<'n>(

@@ -2,13 +2,15 @@
 //! Values are kept in the letters they have on the wire, so that `300.0` never becomes `300`.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::Value;
 
-use super::id;
-use crate::generate::{Column, Contacts};
+use super::rows::{Gone, Rows, Values};
+use super::write::rules::RecordRules;
+use crate::generate::Contacts;
 
 /// A stored value in wire form.
 #[derive(Debug, Clone, PartialEq)]
@@ -62,9 +64,25 @@ pub enum Kind {
 #[derive(Debug, Clone)]
 pub struct Field {
     pub name: String,
+    pub label: String,
     /// `type` as described.
     pub remote_type: String,
     pub kind: Kind,
+    pub createable: bool,
+    pub updateable: bool,
+    pub nillable: bool,
+    /// The server supplies a value when a record is created without one.
+    pub defaulted: bool,
+    pub external_id: bool,
+    pub id_lookup: bool,
+    pub unique: bool,
+    pub auto_number: bool,
+    /// Other values than those of the picklist are refused.
+    pub restricted: bool,
+    /// Digits before the point, for numbers that have such a limit.
+    pub whole_digits: Option<u64>,
+    /// The compound field this one is a part of.
+    pub compound: Option<String>,
     pub filterable: bool,
     pub sortable: bool,
     pub groupable: bool,
@@ -74,6 +92,8 @@ pub struct Field {
     pub length: u64,
     /// Position of each picklist value in the definition, with its label.
     pub picklist: HashMap<String, (usize, String)>,
+    /// Picklist values that records may hold but not newly get.
+    pub inactive: HashSet<String>,
     pub relationship: Option<String>,
     pub reference_to: Vec<String>,
 }
@@ -101,10 +121,38 @@ impl Field {
                 .filter_map(|v| v.as_str().map(str::to_owned))
                 .collect()
         };
+        let number = |name: &str| field[name].as_u64().unwrap_or(0);
+        let whole_digits = match remote_type.as_str() {
+            "int" => Some(number("digits")),
+            _ => number("precision").checked_sub(number("scale")),
+        };
+        let name = field["name"].as_str()?.to_owned();
         Some(Self {
-            name: field["name"].as_str()?.to_owned(),
+            label: field["label"].as_str().unwrap_or(&name).to_owned(),
             kind: kind_of(&remote_type),
             remote_type,
+            createable: flag("createable"),
+            updateable: flag("updateable"),
+            nillable: flag("nillable"),
+            defaulted: flag("defaultedOnCreate"),
+            external_id: flag("externalId"),
+            id_lookup: flag("idLookup"),
+            unique: flag("unique"),
+            auto_number: flag("autoNumber"),
+            restricted: flag("restrictedPicklist"),
+            whole_digits: whole_digits.filter(|digits| *digits > 0),
+            compound: field["compoundFieldName"]
+                .as_str()
+                .filter(|compound| *compound != name)
+                .map(str::to_owned),
+            inactive: field["picklistValues"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter(|value| value["active"] == false)
+                .filter_map(|value| value["value"].as_str().map(str::to_owned))
+                .collect(),
+            name,
             filterable: flag("filterable"),
             sortable: flag("sortable"),
             groupable: flag("groupable"),
@@ -115,6 +163,16 @@ impl Field {
             relationship: field["relationshipName"].as_str().map(str::to_owned),
             reference_to: strings(&field["referenceTo"]),
         })
+    }
+
+    /// Can name a record instead of its id (section 3.2, upsert keys).
+    pub fn is_key(&self) -> bool {
+        self.external_id || self.id_lookup || self.unique
+    }
+
+    /// Must be given when a record is created.
+    pub fn is_required(&self) -> bool {
+        self.createable && !self.nillable && !self.defaulted
     }
 
     /// Long and rich text: two of them in a query shrink its pages (section 4.6).
@@ -151,11 +209,7 @@ pub struct SObject {
     pub fields: Vec<Field>,
     names: HashMap<String, usize>,
     folded: HashMap<String, usize>,
-    rows: Vec<Vec<Cell>>,
-    row_of_id: HashMap<String, u32>,
-    generated: Option<(Contacts, Vec<Option<Column>>)>,
-    id_field: usize,
-    deleted_field: Option<usize>,
+    rows: Rows,
 }
 
 impl SObject {
@@ -190,14 +244,7 @@ impl SObject {
             })
             .collect();
         let id_field = names.get("Id").copied().unwrap_or(0);
-        let row_of_id = rows
-            .iter()
-            .zip(0u32..)
-            .filter_map(|(row, place)| match row.get(id_field) {
-                Some(Cell::Text(id)) => Some((id.to_string(), place)),
-                _ => None,
-            })
-            .collect();
+        let deleted_field = names.get("IsDeleted").copied();
         Self {
             name: describe["name"].as_str().unwrap_or_default().to_owned(),
             key_prefix: describe["keyPrefix"].as_str().map(str::to_owned),
@@ -205,25 +252,16 @@ impl SObject {
             needs_filter: false,
             describe: describe.to_string(),
             global,
-            deleted_field: names.get("IsDeleted").copied(),
             names,
             folded,
-            rows,
-            row_of_id,
-            generated: None,
-            id_field,
+            rows: Rows::new(rows, &fields, id_field, deleted_field),
             fields,
         }
     }
 
     /// Adds records that are computed from their number instead of being kept.
     pub fn generate(&mut self, contacts: Contacts) {
-        let columns = self
-            .fields
-            .iter()
-            .map(|field| Column::of(&field.name))
-            .collect();
-        self.generated = Some((contacts, columns));
+        self.rows.generate(contacts, &self.fields);
     }
 
     /// A field by name: the exact spelling first, then without regard to case.
@@ -244,50 +282,41 @@ impl SObject {
         })
     }
 
+    /// The records.
+    pub fn rows(&self) -> &Rows {
+        &self.rows
+    }
+
     /// Number of records, deleted ones included.
     pub fn len(&self) -> u32 {
-        let generated = self.generated.as_ref().map_or(0, |(c, _)| c.count());
-        self.rows.len() as u32 + generated
+        self.rows.len()
     }
 
     /// The value of a field in a record.
     pub fn cell(&self, row: u32, field: usize) -> Cow<'_, Cell> {
-        match self.rows.get(row as usize) {
-            Some(cells) => Cow::Borrowed(&cells[field]),
-            None => match &self.generated {
-                Some((contacts, columns)) => {
-                    Cow::Owned(contacts.cell(row - self.rows.len() as u32, columns[field]))
-                }
-                None => Cow::Owned(Cell::Null),
-            },
-        }
+        self.rows.cell(row, field)
     }
 
     /// The 18-character id of a record.
     pub fn id(&self, row: u32) -> String {
-        match self.cell(row, self.id_field).as_ref() {
-            Cell::Text(id) => id.to_string(),
-            _ => String::new(),
-        }
+        self.rows.id(row)
     }
 
-    /// Whether a record is in the recycle bin.
-    pub fn is_deleted(&self, row: u32) -> bool {
-        let stored = (row as usize) < self.rows.len();
-        stored
-            && self
-                .deleted_field
-                .is_some_and(|field| *self.cell(row, field) == Cell::Bool(true))
+    /// Whether a query meets a record; `all` is queryAll.
+    pub fn is_visible(&self, row: u32, all: bool) -> bool {
+        self.rows.is_visible(row, all)
     }
 
-    /// The record with an 18-character id.
+    /// The record with an 18-character id, deleted or not, unless removed for good.
     pub fn find(&self, id18: &str) -> Option<u32> {
-        if let Some(row) = self.row_of_id.get(id18) {
-            return Some(*row);
-        }
-        let (contacts, _) = self.generated.as_ref()?;
-        let number = id::number(self.key_prefix.as_deref()?, id18)?;
-        Some(self.rows.len() as u32 + contacts.index_of(number)?)
+        self.rows
+            .find(self.key_prefix.as_deref(), id18)
+            .filter(|&row| self.rows.gone(row) != Some(Gone::Erased))
+    }
+
+    /// Records outside the recycle bin whose field holds a value.
+    pub fn holding(&self, field: usize, value: &str) -> Vec<u32> {
+        self.rows.holding(field, &self.fields[field], value)
     }
 }
 
@@ -296,6 +325,47 @@ pub struct Store {
     objects: Vec<SObject>,
     by_name: HashMap<String, usize>,
     by_prefix: HashMap<String, usize>,
+    deletions: Vec<Deletion>,
+    transactions: u32,
+    undo: Vec<Undo>,
+    /// Record errors on demand.
+    pub rules: RecordRules,
+    /// Records written so far.
+    pub written: Written,
+}
+
+/// An entry of the deletion log.
+#[derive(Debug, Clone)]
+pub struct Deletion {
+    /// Place of the object.
+    pub object: usize,
+    pub row: u32,
+    /// Seconds since 1970.
+    pub at: i64,
+}
+
+/// How many records calls have written; what was rolled back does not count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Written {
+    pub created: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    /// Of the created and updated ones, those that came by upsert.
+    pub upserted: u64,
+}
+
+/// How a change is taken back.
+enum Undo {
+    Create(usize, u32),
+    Set(usize, u32, Values),
+    Move(usize, u32, Option<Gone>),
+    Log,
+}
+
+/// A point a transaction can go back to.
+pub struct Mark {
+    undo: usize,
+    written: Written,
 }
 
 impl Store {
@@ -315,6 +385,11 @@ impl Store {
             objects,
             by_name,
             by_prefix,
+            deletions: Vec::new(),
+            transactions: 0,
+            undo: Vec::new(),
+            rules: RecordRules::default(),
+            written: Written::default(),
         }
     }
 
@@ -338,9 +413,115 @@ impl Store {
         self.place(name).map(|place| &self.objects[place])
     }
 
+    /// The place of the object an id's prefix belongs to.
+    pub fn place_of(&self, id18: &str) -> Option<usize> {
+        self.by_prefix.get(id18.get(..3)?).copied()
+    }
+
     /// Object and record behind an id of any object.
     pub fn locate(&self, id18: &str) -> Option<(usize, u32)> {
-        let place = *self.by_prefix.get(id18.get(..3)?)?;
+        let place = self.place_of(id18)?;
         Some((place, self.objects[place].find(id18)?))
+    }
+
+    /// Adds a record and returns its row number.
+    pub fn create(&mut self, object: usize, cells: Vec<Cell>) -> u32 {
+        let described = &mut self.objects[object];
+        let row = described.rows.create(cells, &described.fields);
+        self.note(Undo::Create(object, row));
+        row
+    }
+
+    /// A new id for a record of an object; `None` for objects whose records have none.
+    pub fn next_id(&mut self, object: usize) -> Option<String> {
+        let described = &mut self.objects[object];
+        let prefix = described.key_prefix.as_deref()?;
+        Some(described.rows.next_id(prefix))
+    }
+
+    /// Sets values of a record.
+    pub fn set(&mut self, object: usize, row: u32, values: Values) {
+        let described = &mut self.objects[object];
+        let before = described.rows.set(row, values, &described.fields);
+        self.note(Undo::Set(object, row, before));
+    }
+
+    /// Moves a record into the recycle bin, out of it, or away; the bin and the log remember since when.
+    pub fn set_gone(&mut self, object: usize, row: u32, gone: Option<Gone>, at: i64) {
+        let described = &mut self.objects[object];
+        let before = described.rows.set_gone(row, gone);
+        if let Some(place) = described.field("IsDeleted") {
+            let flag = Cell::Bool(gone.is_some());
+            let values = described
+                .rows
+                .set(row, vec![(place, flag)], &described.fields);
+            self.note(Undo::Set(object, row, values));
+        }
+        self.note(Undo::Move(object, row, before));
+        match gone {
+            Some(_) if before.is_none() => {
+                self.deletions.push(Deletion { object, row, at });
+                self.note(Undo::Log);
+            }
+            Some(_) => {}
+            None => self
+                .deletions
+                .retain(|entry| (entry.object, entry.row) != (object, row)),
+        }
+    }
+
+    /// Dates the records: changes with every write.
+    pub fn edition(&self) -> usize {
+        self.objects.iter().map(|o| o.rows.touched().len()).sum()
+    }
+
+    /// The deletion log, oldest entry first.
+    pub fn deletions(&self) -> &[Deletion] {
+        &self.deletions
+    }
+
+    /// Starts a transaction, or a part of the one that runs; [`Self::end`] must follow.
+    pub fn begin(&mut self) -> Mark {
+        self.transactions += 1;
+        Mark {
+            undo: self.undo.len(),
+            written: self.written,
+        }
+    }
+
+    /// Ends what [`Self::begin`] started; `keep` false takes every change since then back.
+    pub fn end(&mut self, mark: &Mark, keep: bool) {
+        self.transactions -= 1;
+        if !keep {
+            self.written = mark.written;
+            for step in self.undo.split_off(mark.undo).into_iter().rev() {
+                self.take_back(step);
+            }
+        }
+        if self.transactions == 0 {
+            self.undo.clear();
+        }
+    }
+
+    fn take_back(&mut self, step: Undo) {
+        match step {
+            Undo::Create(object, row) => self.objects[object].rows.uncreate(row),
+            Undo::Set(object, row, values) => {
+                let described = &mut self.objects[object];
+                described.rows.set(row, values, &described.fields);
+            }
+            Undo::Move(object, row, gone) => {
+                self.objects[object].rows.set_gone(row, gone);
+            }
+            Undo::Log => {
+                self.deletions.pop();
+            }
+        }
+    }
+
+    fn note(&mut self, step: Undo) {
+        if self.transactions > 0 {
+            self.undo.push(step);
+        }
     }
 }

@@ -8,3 +8,4 @@ mod paging;
 mod process;
 mod sign_in;
 mod ui_api;
+mod writing;

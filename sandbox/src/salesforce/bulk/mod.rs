@@ -78,6 +78,8 @@ struct TableKey {
     columns: Vec<String>,
     all: bool,
     dialect: Dialect,
+    /// Which state of the records it shows.
+    edition: usize,
 }
 
 #[derive(Default)]
@@ -269,6 +271,7 @@ impl Bulk {
             columns: statement.paths.iter().map(|p| p.name.clone()).collect(),
             all,
             dialect,
+            edition: store.edition(),
         };
         if statement.whole
             && let Some((_, table)) = self.kept().tables.iter().find(|(k, _)| *k == key)
@@ -285,6 +288,7 @@ impl Bulk {
         ));
         if statement.whole {
             let mut kept = self.kept();
+            kept.tables.retain(|(k, _)| k.edition == key.edition);
             if kept.tables.len() == MAX_TABLES {
                 kept.tables.pop_front();
             }

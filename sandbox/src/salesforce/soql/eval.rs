@@ -51,7 +51,7 @@ fn matching(plan: &Plan, store: &Store, all: bool) -> Vec<u32> {
         .as_ref()
         .map(|filter| prepare(filter, store, all));
     (0..object.len())
-        .filter(|&row| all || !object.is_deleted(row))
+        .filter(|&row| object.is_visible(row, all))
         .filter(|&row| {
             filter
                 .as_ref()

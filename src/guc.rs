@@ -3,6 +3,8 @@
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static MAX_API_CALLS: GucSetting<i32> = GucSetting::<i32>::new(0);
+static DRY_RUN: GucSetting<bool> = GucSetting::<bool>::new(false);
+static RETRIED_REJECTS: GucSetting<i32> = GucSetting::<i32>::new(0);
 
 /// Makes the settings known; called once, when the library is loaded.
 pub fn register() {
@@ -16,6 +18,34 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_bool_guc(
+        c"crm.dry_run",
+        c"An export does everything but its calls, and says what it would have sent.",
+        c"Checks are made and rejects reported; the command tag counts no record.",
+        &DRY_RUN,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_int_guc(
+        c"crm.retried_rejects",
+        c"How often the records being sent have been refused; set by crm.retry_rejects.",
+        c"Refused again, they are kept with one try more.",
+        &RETRIED_REJECTS,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::NO_SHOW_ALL,
+    );
+}
+
+/// `crm.dry_run`.
+pub fn dry_run() -> bool {
+    DRY_RUN.get()
+}
+
+/// `crm.retried_rejects`: not zero while rejects are sent again (E-3).
+pub fn retried_rejects() -> i32 {
+    RETRIED_REJECTS.get()
 }
 
 /// `crm.max_api_calls`, if it is a bound (S-13).

@@ -22,8 +22,10 @@ mod session;
 #[::pgrx::pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     guc::register();
+    fdw::lookahead::register();
 }
 
+::pgrx::extension_sql_file!("../sql/export.sql", name = "export");
 ::pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 #[cfg(any(test, feature = "pg_test"))]

@@ -6,7 +6,7 @@ use crate::pg::catalog::{self, ColumnDefinition, RawOptions, Server};
 use crate::pg::datum::LocalType;
 use crm_core::{
     Account, ColumnType, Connector, Conversion, Error, ErrorKind, FieldFacts, Place, Pushdown,
-    Result, check_option, find_option, parse_bool,
+    Result, Zone, check_option, find_option, parse_bool,
 };
 use pgrx::pg_sys;
 
@@ -128,6 +128,33 @@ pub struct TableOptions {
     pub stop_at_reject: bool,
     /// Fewer records than announced is an error rather than a warning (S-10).
     pub stop_at_short_read: bool,
+    /// The account's time zone (D-1).
+    pub zone: Zone,
+    /// What may be written.
+    pub writable: Writable,
+    /// Remote field by which INSERT finds the record to change.
+    pub key: Option<String>,
+    /// Remote field that export jobs fill.
+    pub journal_key: Option<String>,
+    /// The option `transport`, whose values are the connector's.
+    pub transport: Option<String>,
+    /// Records written in one call, if limited.
+    pub batch_size: Option<usize>,
+    /// Rejects are kept in a table as well (E-2).
+    pub process_rejects: bool,
+    /// Records of failed calls are kept in a table and the statement goes on (E-4).
+    pub process_errors: bool,
+}
+
+/// Which statements a table takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Writable {
+    /// INSERT.
+    pub insert: bool,
+    /// UPDATE.
+    pub update: bool,
+    /// DELETE.
+    pub delete: bool,
 }
 
 /// One collected column.
@@ -143,6 +170,10 @@ pub struct LocalColumn {
     pub type_oid: pg_sys::Oid,
     /// Its type modifier, -1 for none.
     pub type_modifier: i32,
+    /// May be given when a record is created, as far as its options tell.
+    pub insertable: bool,
+    /// May be given when a record is changed, as far as its options tell.
+    pub updatable: bool,
     /// Its option says that it is the record identifier.
     is_said_identifier: bool,
 }
@@ -225,6 +256,8 @@ fn table_options_of(name: &str, server: &Server, table: &RawOptions) -> Result<T
         )
         .with_hint("It names the remote object: ALTER FOREIGN TABLE … OPTIONS (ADD object '…').")
     })?;
+    let boolean = |value: Option<&str>, default| value.and_then(parse_bool).unwrap_or(default);
+    let server_writes = boolean(find(&server.options, "updatable"), true);
     let effective = |option| find(table, option).or_else(|| find(&server.options, option));
     Ok(TableOptions {
         object: object.to_owned(),
@@ -234,6 +267,20 @@ fn table_options_of(name: &str, server: &Server, table: &RawOptions) -> Result<T
         fetch_size: effective("fetch_size").and_then(|size| size.parse().ok()),
         stop_at_reject: effective("on_reject") == Some("error"),
         stop_at_short_read: effective("short_read") != Some("warning"),
+        zone: find(&server.options, "time_zone")
+            .and_then(|name| name.parse().ok())
+            .unwrap_or_default(),
+        writable: Writable {
+            insert: server_writes && boolean(find(table, "insertable"), true),
+            update: server_writes && boolean(find(table, "updatable"), true),
+            delete: server_writes && boolean(find(table, "deletable"), true),
+        },
+        key: find(table, "key").map(str::to_owned),
+        journal_key: find(table, "journal_key").map(str::to_owned),
+        transport: effective("transport").map(str::to_owned),
+        batch_size: effective("batch_size").and_then(|size| size.parse().ok()),
+        process_rejects: boolean(effective("process_rejects"), false),
+        process_errors: boolean(effective("process_errors"), false),
     })
 }
 
@@ -274,6 +321,8 @@ fn column_of(table: &str, column: ColumnDefinition, identifier: &str) -> Result<
         facts,
         type_oid: column.type_oid,
         type_modifier: column.type_modifier,
+        insertable: boolean("insertable", true),
+        updatable: boolean("updatable", true),
         is_said_identifier: boolean("identifier", false),
     })
 }

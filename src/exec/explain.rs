@@ -1,12 +1,15 @@
 //! EXPLAIN of a scan: the remote query, what became of each condition and why, what it costs (S-8).
 
+use crate::exec::modify::WriteState;
 use crate::exec::scan::ScanState;
 use crate::options::CollectedTable;
 use crate::pg::explain::Explain;
+use crate::plan::modify::WritePlan;
 use crate::plan::private::{ConditionNote, ScanPlan};
 use crate::plan::table::shown_query;
 use crate::session;
-use crm_core::Refusal;
+use crm_core::{Refusal, Route};
+use crm_export::Statement;
 use pgrx::pg_sys;
 
 /// Writes the lines of one scan; `state` is there when it was started.
@@ -19,6 +22,9 @@ pub fn explain_scan(
 ) {
     let sent = state.and_then(|state| state.progress().sent.clone());
     let query = sent.unwrap_or_else(|| {
+        if plan.trusts_identifiers {
+            return "none: the identifiers are given, so nothing is read".into();
+        }
         shown_query(plan, table).unwrap_or_else(|error| error.message().to_owned())
     });
     explain.text(
@@ -56,6 +62,55 @@ pub fn explain_scan(
             explain.integer("Retries", stats.retries());
             let waited = u64::try_from(stats.waited().as_millis()).unwrap_or(u64::MAX);
             explain.integer("Waited Milliseconds", waited);
+        }
+    }
+}
+
+/// Writes the lines of one write; `rows` records are expected, `state` is there when it was started.
+pub fn explain_write(
+    explain: &mut Explain,
+    table: &CollectedTable,
+    plan: &WritePlan,
+    rows: f64,
+    state: Option<&WriteState>,
+) {
+    let fields = plan.columns.iter().map(|column| column.facts.name.as_str());
+    let fields = fields.collect::<Vec<_>>().join(", ");
+    let object = &table.options.object;
+    let (label, what) = match plan.statement {
+        Statement::Insert => ("Remote Insert", format!("{object} ({fields})")),
+        Statement::Update => ("Remote Update", format!("{object} ({fields})")),
+        Statement::Delete => ("Remote Delete", object.clone()),
+    };
+    explain.text(label, &what);
+    if explain.shows_costs() || explain.is_verbose() {
+        let route = plan.route(table, rows);
+        let sent_in = match route {
+            Route::Calls => "calls",
+            Route::Job => "a job",
+        };
+        explain.text("Sent In", sent_in);
+        explain.integer("Batch Size", plan.batch_size(table, route) as u64);
+    }
+    if explain.shows_costs() {
+        let calls = plan.expected_calls(table, rows);
+        explain.integer("Estimated API Calls", calls.round() as u64);
+    }
+    if let Some(state) = state.filter(|_| explain.is_analyze()) {
+        let (stats, totals) = (state.stats(), state.totals());
+        explain.integer("API Calls", stats.calls());
+        explain.integer("Data Calls", stats.data_calls());
+        explain.integer("Batches", totals.batches);
+        explain.integer("Accepted", totals.accepted);
+        explain.integer("Rejected", totals.rejected);
+        if totals.earlier > 0 {
+            explain.integer("Accepted Earlier", totals.earlier);
+        }
+        if totals.failed > 0 {
+            explain.integer("Not Applied Or Unknown", totals.failed);
+        }
+        if stats.retries() > 0 || explain.is_verbose() {
+            explain.integer("Retries", stats.retries());
         }
     }
 }

@@ -242,8 +242,14 @@ fn create_statement(object: &RemoteObject, name: &str, request: &Request) -> Str
     if object.summary.label.is_empty() {
         options.pop();
     }
-    if !(object.summary.insertable || object.summary.updatable || object.summary.deletable) {
-        options.push("updatable 'false'".into());
+    for (name, holds) in [
+        ("insertable", object.summary.insertable),
+        ("updatable", object.summary.updatable),
+        ("deletable", object.summary.deletable),
+    ] {
+        if !holds {
+            options.push(format!("{name} 'false'"));
+        }
     }
     format!(
         "CREATE FOREIGN TABLE {} (\n  {}\n) SERVER {} OPTIONS ({})",
@@ -286,9 +292,12 @@ fn column_definition(object: &str, field: &RemoteField, name: &str, request: &Re
     if let Some(conversion) = conversion {
         options.push(format!("conversion {}", quote_literal(conversion)));
     }
+    // The identifier names the record that is written; whether its field may be given does not matter.
     for (name, holds) in [
         ("filterable", field.filterable),
         ("sortable", field.sortable),
+        ("insertable", field.creatable || field.identifier),
+        ("updatable", field.updatable || field.identifier),
     ] {
         if !holds {
             options.push(format!("{name} 'false'"));

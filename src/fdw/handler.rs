@@ -1,7 +1,7 @@
 //! The FdwRoutine: one for all CRMs.
 #![allow(unsafe_code)]
 
-use crate::fdw::{analyze, import, planning, scan};
+use crate::fdw::{analyze, import, modify, planning, scan};
 use pgrx::prelude::*;
 use pgrx::{AllocatedByRust, PgBox};
 
@@ -23,6 +23,19 @@ fn fdw_handler() -> PgBox<pg_sys::FdwRoutine, AllocatedByRust> {
     routine.ReScanForeignScan = Some(scan::re_scan_foreign_scan);
     routine.EndForeignScan = Some(scan::end_foreign_scan);
     routine.ExplainForeignScan = Some(scan::explain_foreign_scan);
+    routine.AddForeignUpdateTargets = Some(modify::add_foreign_update_targets);
+    routine.PlanForeignModify = Some(modify::plan_foreign_modify);
+    routine.BeginForeignModify = Some(modify::begin_foreign_modify);
+    routine.ExecForeignInsert = Some(modify::exec_foreign_insert);
+    routine.ExecForeignBatchInsert = Some(modify::exec_foreign_batch_insert);
+    routine.GetForeignModifyBatchSize = Some(modify::get_foreign_modify_batch_size);
+    routine.ExecForeignUpdate = Some(modify::exec_foreign_update);
+    routine.ExecForeignDelete = Some(modify::exec_foreign_delete);
+    routine.EndForeignModify = Some(modify::end_foreign_modify);
+    routine.BeginForeignInsert = Some(modify::begin_foreign_insert);
+    routine.EndForeignInsert = Some(modify::end_foreign_modify);
+    routine.IsForeignRelUpdatable = Some(modify::is_foreign_rel_updatable);
+    routine.ExplainForeignModify = Some(modify::explain_foreign_modify);
     routine.AnalyzeForeignTable = Some(analyze::analyze_foreign_table);
     routine.ImportForeignSchema = Some(import::import_foreign_schema);
     routine

@@ -4,5 +4,7 @@
 pub mod analyze;
 pub mod handler;
 pub mod import;
+pub mod lookahead;
+pub mod modify;
 pub mod planning;
 pub mod scan;

@@ -3,6 +3,7 @@
 
 use crate::error::OrRaise;
 use crate::options::CollectedTable;
+use crate::pg::catalog::has_row_triggers;
 use crate::pg::compat;
 use crate::pg::expr::{Expression, columns_named, is_builtin};
 use crate::pg::list;
@@ -17,6 +18,8 @@ use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 /// What the callbacks of one foreign table share while a statement is planned.
 struct Planning {
     plan: TablePlan<'static>,
+    /// Its rows are only changed or deleted: no trigger looks at them.
+    writes: bool,
     /// Columns that the statement needs.
     attributes: Vec<i16>,
     /// Records expected from the CRM.
@@ -55,9 +58,11 @@ pub unsafe extern "C-unwind" fn get_foreign_rel_size(
         } else {
             (*baserel).tuples
         };
-        let attributes = attributes_needed(baserel, &plan, &conditions);
+        let writes = writes_alone(root, baserel, foreigntableid);
+        let attributes = attributes_needed(root, baserel, &plan, &conditions, writes);
         let planning = Planning {
             plan,
+            writes,
             attributes,
             remote_rows,
         };
@@ -93,17 +98,48 @@ unsafe fn remote_rows(
     }
 }
 
+/// The relation is what UPDATE or DELETE writes, and no row trigger looks at its rows.
+unsafe fn writes_alone(
+    root: *mut pg_sys::PlannerInfo,
+    baserel: *mut pg_sys::RelOptInfo,
+    relation: pg_sys::Oid,
+) -> bool {
+    // SAFETY: the planner's own pointers.
+    unsafe {
+        let parse = (*root).parse;
+        let command = (*parse).commandType;
+        let is_written = (*parse).resultRelation as u32 == (*baserel).relid
+            && matches!(
+                command,
+                pg_sys::CmdType::CMD_UPDATE | pg_sys::CmdType::CMD_DELETE
+            );
+        is_written && !has_row_triggers(relation, command == pg_sys::CmdType::CMD_UPDATE)
+    }
+}
+
 /// Columns of the target list and of the conditions checked here (S-1).
 unsafe fn attributes_needed(
+    root: *mut pg_sys::PlannerInfo,
     baserel: *mut pg_sys::RelOptInfo,
     plan: &TablePlan<'_>,
     conditions: &[Expression<'_>],
+    writes: bool,
 ) -> Vec<i16> {
     let mut named = Vec::new();
     // SAFETY: the planner's own expressions.
     unsafe {
         let index = (*baserel).relid;
         columns_named((*(*baserel).reltarget).exprs.cast(), index, &mut named);
+        if writes {
+            // The server adds the whole row to every UPDATE; only a row that the statement names itself is needed.
+            let parse = (*root).parse;
+            let mut written = Vec::new();
+            columns_named((*parse).targetList.cast(), index, &mut written);
+            columns_named((*parse).jointree.cast(), index, &mut written);
+            if !written.contains(&0) {
+                named.retain(|number| *number != 0);
+            }
+        }
         for (place, condition) in conditions.iter().enumerate() {
             if plan.is_checked(place) {
                 columns_named(condition.node(), index, &mut named);
@@ -342,6 +378,7 @@ pub unsafe extern "C-unwind" fn get_foreign_plan(
         scan.notes = kept
             .map(|info| planning.plan.note(place_of(info)))
             .collect();
+        let checks_only_identifiers = checked.len() == 1 && scan.lookup.is_some();
         let checked = pg_sys::extract_actual_clauses(list::from_pointers(checked), false);
         let exact = pg_sys::extract_actual_clauses(list::from_pointers(exact), false);
         // A join condition that a nested loop hands down is checked here too, so its columns are needed.
@@ -356,6 +393,9 @@ pub unsafe extern "C-unwind" fn get_foreign_plan(
             })
             .collect();
         planning.plan.add_outputs(&mut scan, &missing);
+        scan.trusts_identifiers = planning.writes
+            && checks_only_identifiers
+            && scan.outputs.iter().all(|output| output.facts.identifier);
         pg_sys::make_foreignscan(
             tlist,
             checked,

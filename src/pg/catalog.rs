@@ -135,10 +135,36 @@ pub fn lock_readable_foreign_table(relation: pg_sys::Oid) {
     }
 }
 
+/// UPDATE or DELETE of the relation runs row triggers, which look at whole rows.
+pub fn has_row_triggers(relation: pg_sys::Oid, is_update: bool) -> bool {
+    // SAFETY: the statement that names the relation holds a lock on it; it stays open while it is looked at.
+    unsafe {
+        let opened = PgRelation::open(relation);
+        let triggers = (*opened.as_ptr()).trigdesc.as_ref();
+        triggers.is_some_and(|triggers| {
+            if is_update {
+                triggers.trig_update_before_row || triggers.trig_update_after_row
+            } else {
+                triggers.trig_delete_before_row || triggers.trig_delete_after_row
+            }
+        })
+    }
+}
+
 /// The bare name of a relation.
 pub fn relation_name(relation: pg_sys::Oid) -> String {
     // SAFETY: returns null for an unknown relation.
     unsafe { text_of(pg_sys::get_rel_name(relation)).to_owned() }
+}
+
+/// The name of a relation with its schema, each quoted where SQL wants it.
+pub fn qualified_name(relation: pg_sys::Oid) -> String {
+    // SAFETY: look-ups by identifier; the texts live in the current context.
+    unsafe {
+        let schema = pg_sys::get_namespace_name(pg_sys::get_rel_namespace(relation));
+        let name = pg_sys::get_rel_name(relation);
+        text_of(pg_sys::quote_qualified_identifier(schema, name)).to_owned()
+    }
 }
 
 /// The name of a role, or its number once it is gone.
@@ -156,6 +182,12 @@ pub fn role_name(role: pg_sys::Oid) -> String {
 pub fn is_superuser(role: pg_sys::Oid) -> bool {
     // SAFETY: a cache look-up.
     unsafe { pg_sys::superuser_arg(role) }
+}
+
+/// The number of the current subtransaction; those started later have larger ones.
+pub fn current_subtransaction() -> pg_sys::SubTransactionId {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::GetCurrentSubTransactionId() }
 }
 
 /// The current role is a superuser.

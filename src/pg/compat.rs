@@ -258,6 +258,57 @@ pub unsafe fn may_use_server(server: pg_sys::Oid) -> bool {
     }
 }
 
+/// The role whose permissions count for a write; 16 moved it out of the range table entry.
+///
+/// # Safety
+/// Called in execution with the executor's own pointers.
+pub unsafe fn write_user(
+    rinfo: *mut pg_sys::ResultRelInfo,
+    estate: *mut pg_sys::EState,
+) -> pg_sys::Oid {
+    // SAFETY: the caller's pointers are the executor's.
+    unsafe {
+        #[cfg(any(feature = "pg14", feature = "pg15"))]
+        let user = {
+            // A partition that rows are routed to has no entry of its own, only its parent has.
+            let mut index = (*rinfo).ri_RangeTableIndex;
+            if index == 0 && !(*rinfo).ri_RootResultRelInfo.is_null() {
+                index = (*(*rinfo).ri_RootResultRelInfo).ri_RangeTableIndex;
+            }
+            if index == 0 {
+                pg_sys::InvalidOid
+            } else {
+                (*pg_sys::exec_rt_fetch(index, estate)).checkAsUser
+            }
+        };
+        #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+        let user = pg_sys::ExecGetResultRelCheckAsUser(rinfo, estate);
+        or_current_user(user)
+    }
+}
+
+/// COPY hands a foreign table's rows over in batches; before 16 it calls for each row.
+pub const COPY_SENDS_BATCHES: bool = cfg!(not(any(feature = "pg14", feature = "pg15")));
+
+/// A column of a tuple descriptor, by its number; 18 keeps them elsewhere.
+///
+/// # Safety
+/// `descriptor` is valid and has a column of that number.
+pub unsafe fn attribute(
+    descriptor: pg_sys::TupleDesc,
+    number: i16,
+) -> *mut pg_sys::FormData_pg_attribute {
+    // SAFETY: the caller's descriptor has the column.
+    unsafe {
+        let at = i32::from(number) - 1;
+        #[cfg(not(feature = "pg18"))]
+        let attribute = (*descriptor).attrs.as_mut_ptr().add(at as usize);
+        #[cfg(feature = "pg18")]
+        let attribute = pg_sys::TupleDescAttr(descriptor, at);
+        attribute
+    }
+}
+
 /// The members of an equivalence class that may be of `relids`, children included; 18 keeps children apart.
 ///
 /// # Safety

@@ -20,6 +20,34 @@ pub unsafe fn pointers<T>(list: *mut pg_sys::List) -> impl Iterator<Item = *mut 
     (0..length).map(move |at| unsafe { pg_sys::list_nth(list, at).cast::<T>() })
 }
 
+/// The integers in `list`, in order; nothing for a null list.
+///
+/// # Safety
+/// `list` is null or a valid list of integers that outlives the iteration.
+pub unsafe fn integers(list: *mut pg_sys::List) -> impl Iterator<Item = i32> {
+    let length = if list.is_null() {
+        0
+    } else {
+        // SAFETY: the caller's list is valid.
+        unsafe { (*list).length }
+    };
+    // SAFETY: the place is within the list.
+    (0..length).map(move |at| unsafe { pg_sys::list_nth_int(list, at) })
+}
+
+/// The members of a set, in order; nothing for a null set.
+///
+/// # Safety
+/// `set` is null or a valid set that outlives the iteration.
+pub unsafe fn members(set: *mut pg_sys::Bitmapset) -> impl Iterator<Item = i32> {
+    let mut member = -1;
+    std::iter::from_fn(move || {
+        // SAFETY: the caller's set is valid.
+        member = unsafe { pg_sys::bms_next_member(set, member) };
+        (member >= 0).then_some(member)
+    })
+}
+
 /// A list of pointers; null when there are none.
 ///
 /// # Safety

@@ -8,5 +8,7 @@ pub mod explain;
 pub mod expr;
 pub mod list;
 pub mod numeric;
+pub mod rejects;
 pub mod signals;
 pub mod wait;
+pub mod written;

@@ -43,6 +43,8 @@ pub struct ScanPlan {
     pub filter: Option<Filter<Operand>>,
     /// Records are fetched by these identifiers (S-4).
     pub lookup: Option<Operand>,
+    /// The rows to be changed or deleted are these identifiers and nothing else is needed of them: nothing is read.
+    pub trusts_identifiers: bool,
     /// The order asked of the CRM.
     pub sort: Vec<Sort>,
     /// At most so many records, if the filter turns out exact (S-7).

@@ -172,6 +172,7 @@ impl<'a> TablePlan<'a> {
             filter_fields,
             filter,
             lookup: self.lookup.clone(),
+            trusts_identifiers: false,
             sort,
             limit,
             aggregates: Vec::new(),
@@ -210,6 +211,16 @@ impl<'a> TablePlan<'a> {
             .connector
             .estimate_calls(&query, plan.estimated_rows)
     }
+}
+
+/// A scan of records by identifier, for what nobody planned: reading back what was written.
+pub fn lookup_plan(table: &CollectedTable, attributes: &[i16], ids: Vec<String>) -> ScanPlan {
+    let mut plan = TablePlan::new(table, 0, &[]);
+    let n_ids = ids.len() as f64;
+    plan.lookup = Some(Operand::Constant(Value::List(
+        ids.into_iter().map(Value::Text).collect(),
+    )));
+    plan.scan(attributes, Vec::new(), None, n_ids)
 }
 
 /// The planned query with its filter, identifiers and limit in place.

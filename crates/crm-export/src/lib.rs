@@ -1,0 +1,14 @@
+//! Records on their way to a CRM: checked, put into batches, journalled, sent, and each one's outcome handed back.
+//!
+//! Nothing here knows a vendor or PostgreSQL: it works over `crm_core::Connector` and `crm_core::Session`.
+//! Read `exporter.rs` first; `target.rs` says what goes in and what comes out.
+
+mod checks;
+mod exporter;
+mod keys;
+mod shown;
+mod target;
+
+pub use exporter::{Exporter, Totals};
+pub use shown::{key_text, shown_record};
+pub use target::{Outcome, Record, Sent, Statement, Target};

@@ -1,0 +1,271 @@
+//! One foreign table being written: records in, one outcome for each out, in their order.
+//!
+//! Where rows come from and where outcomes go is the executor's business, see `fdw::modify` and `fdw::lookahead`.
+
+use crate::error::warn;
+use crate::exec::reject::{Kind, Report};
+use crate::exec::xact;
+use crate::options::CollectedTable;
+use crate::plan::modify::WritePlan;
+use crate::{guc, runtime, session};
+use crm_core::{CallStats, Error, ErrorKind, Reject, Result, Session, Value};
+use crm_export::{Exporter, Outcome, Record, Sent, Statement, Totals, key_text, shown_record};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What the executor is told of one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowOutcome {
+    /// It was written; this is the record's identifier.
+    Written(String),
+    /// It was not, and the statement goes on.
+    Skipped,
+}
+
+/// A row that cannot even be said: why, and what it holds as far as it can be shown.
+pub type Unsayable = (Reject, Record);
+
+/// A write in execution.
+pub struct WriteState {
+    table: CollectedTable,
+    name: String,
+    plan: WritePlan,
+    session: Arc<dyn Session>,
+    stats: Arc<CallStats>,
+    /// Away while records are being sent.
+    exporter: Option<Exporter>,
+    /// Totals as of the last return of the exporter.
+    totals: Totals,
+    /// Outcomes of rows that the executor has not asked for yet.
+    outcomes: VecDeque<RowOutcome>,
+    /// Rows given so far, for messages.
+    n_rows: u64,
+    /// Rows of which no record could be made; the exporter never saw them.
+    n_unsayable: u64,
+    is_dry: bool,
+}
+
+impl WriteState {
+    /// Prepares a write; nothing is sent before the first records.
+    pub fn new(
+        table: CollectedTable,
+        name: String,
+        plan: WritePlan,
+        session: Arc<dyn Session>,
+    ) -> Self {
+        let is_dry = guc::dry_run();
+        let exporter = Exporter::new(
+            table.connector,
+            Arc::clone(&session),
+            plan.target(&table),
+            is_dry,
+        );
+        Self {
+            stats: session::stats(&table.server),
+            table,
+            name,
+            plan,
+            session,
+            exporter: Some(exporter),
+            totals: Totals::default(),
+            outcomes: VecDeque::new(),
+            n_rows: 0,
+            n_unsayable: 0,
+            is_dry,
+        }
+    }
+
+    /// What is written.
+    pub fn plan(&self) -> &WritePlan {
+        &self.plan
+    }
+
+    /// The account.
+    pub fn session(&self) -> &Arc<dyn Session> {
+        &self.session
+    }
+
+    /// What was spent.
+    pub fn stats(&self) -> &CallStats {
+        &self.stats
+    }
+
+    /// What was done.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// The outcome of the next row of those sent together, if there is one.
+    pub fn next_outcome(&mut self) -> Option<RowOutcome> {
+        self.outcomes.pop_front()
+    }
+
+    /// Outcomes that the executor has not asked for.
+    pub fn pending_outcomes(&self) -> impl Iterator<Item = &RowOutcome> {
+        self.outcomes.iter()
+    }
+
+    /// Sends records and keeps their outcomes for [`WriteState::next_outcome`].
+    ///
+    /// # Errors
+    /// A call that failed (E-4), or a reject where `on_reject` is `error` (E-2).
+    pub fn send(&mut self, rows: Vec<std::result::Result<Record, Box<Unsayable>>>) -> Result<()> {
+        let first_row = self.n_rows + 1;
+        self.n_rows += rows.len() as u64;
+        let mut records = Vec::with_capacity(rows.len());
+        let mut unsayable = Vec::new();
+        for (at, row) in rows.into_iter().enumerate() {
+            match row {
+                Ok(record) => records.push(record),
+                Err(reason) => unsayable.push((at, *reason)),
+            }
+        }
+        let records = Arc::new(records);
+        let sent = self.send_records(&records)?;
+        self.n_unsayable += unsayable.len() as u64;
+        let failure = sent.failure.map(|error| self.in_context(error));
+        let accepted = sent
+            .outcomes
+            .iter()
+            .filter(|outcome| matches!(outcome, Outcome::Accepted { earlier: false, .. }))
+            .count();
+        xact::note_accepted(&self.table.server.name, accepted as u64, None);
+
+        let mut report = Report::new(&self.table, &self.name, self.plan.statement);
+        let mut outcomes = sent.outcomes.into_iter().zip(records.iter());
+        let mut unsayable = unsayable.into_iter().peekable();
+        let mut n_lost = (0_u64, 0_u64);
+        for at in 0.. {
+            let (outcome, record) = match unsayable.next_if(|(place, _)| *place == at) {
+                Some((_, (reject, record))) => (Outcome::Rejected(reject), record),
+                None => match outcomes.next() {
+                    Some((outcome, record)) => (outcome, record.clone()),
+                    None => break,
+                },
+            };
+            let row = first_row + at as u64;
+            let told = match outcome {
+                Outcome::Accepted { id, .. } => RowOutcome::Written(id),
+                Outcome::Dry => RowOutcome::Skipped,
+                Outcome::Rejected(reject) => {
+                    report.reject(&reject, row, &self.shown(&record), key_of(&record))?;
+                    RowOutcome::Skipped
+                }
+                Outcome::NotApplied | Outcome::Unknown => {
+                    let is_unknown = outcome == Outcome::Unknown;
+                    n_lost.0 += 1;
+                    n_lost.1 += u64::from(is_unknown);
+                    if self.table.options.process_errors
+                        && let Some(failure) = &failure
+                    {
+                        let kind = if is_unknown {
+                            Kind::Unknown
+                        } else {
+                            Kind::Error
+                        };
+                        report.failure(kind, failure, &self.shown(&record), key_of(&record))?;
+                    }
+                    RowOutcome::Skipped
+                }
+            };
+            self.outcomes.push_back(told);
+        }
+        if let Some(failure) = failure {
+            let failure = self.with_counts(failure, n_lost);
+            if !self.table.options.process_errors {
+                return Err(failure);
+            }
+            warn(&failure);
+        }
+        Ok(())
+    }
+
+    fn send_records(&mut self, records: &Arc<Vec<Record>>) -> Result<Sent> {
+        let mut exporter = self
+            .exporter
+            .take()
+            .ok_or_else(|| Error::new(ErrorKind::RemoteFault, "the write was interrupted"))?;
+        if !self.is_dry {
+            let calls = self.plan.expected_calls(&self.table, records.len() as f64);
+            self.stats
+                .budget()
+                .expect(calls.ceil() as u64, self.session.usage())
+                .map_err(|error| self.in_context(error))?;
+        }
+        let (records, stats) = (Arc::clone(records), Arc::clone(&self.stats));
+        let (exporter, sent) = runtime::run(async move {
+            let sent = exporter.send(&records, &stats).await;
+            Ok((exporter, sent))
+        })?;
+        self.totals = exporter.totals();
+        self.totals.rejected += self.n_unsayable;
+        self.exporter = Some(exporter);
+        sent.map_err(|error| self.in_context(error))
+    }
+
+    /// Says at the end what a dry run would have done.
+    pub fn report_dry_run(&self) {
+        if !self.is_dry || self.n_rows == 0 {
+            return;
+        }
+        pgrx::notice!(
+            "dry run: {} records of object \"{}\" would be sent in {} batches with {} calls; {} would be refused",
+            self.n_rows - self.totals.rejected,
+            self.table.options.object,
+            self.totals.batches,
+            self.totals.dry_calls,
+            self.totals.rejected
+        );
+    }
+
+    /// A record under the names of its local columns.
+    fn shown(&self, record: &Record) -> String {
+        let id = self
+            .plan
+            .identifier
+            .as_ref()
+            .map(|column| column.name.as_str());
+        let key = record
+            .id
+            .as_ref()
+            .map(|value| (id.unwrap_or("id"), Some(value)));
+        let names = self.plan.columns.iter().map(|column| column.name.as_str());
+        let values = record.values.iter().map(Option::as_ref);
+        shown_record(key.into_iter().chain(names.zip(values)))
+    }
+
+    fn in_context(&self, error: Error) -> Error {
+        let does = match self.plan.statement {
+            Statement::Insert => "insert into",
+            Statement::Update => "update",
+            Statement::Delete => "delete from",
+        };
+        error.in_context(format!(
+            "could not {does} object \"{}\" on server \"{}\"",
+            self.table.options.object, self.table.server.name
+        ))
+    }
+
+    fn with_counts(&self, error: Error, (n_lost, n_unknown): (u64, u64)) -> Error {
+        let mut detail = error
+            .detail()
+            .map_or_else(String::new, |detail| format!("{detail}\n"));
+        detail.push_str(&format!(
+            "{} records were accepted before, {} were not applied",
+            self.totals.accepted,
+            n_lost - n_unknown
+        ));
+        if n_unknown > 0 {
+            detail.push_str(&format!(
+                ", and of {n_unknown} no answer came: the CRM may have them"
+            ));
+        }
+        detail.push('.');
+        error.with_detail(detail)
+    }
+}
+
+/// The identifier of a record, where the statement gave one.
+fn key_of(record: &Record) -> Option<String> {
+    record.id.as_ref().map(|id: &Value| key_text(id))
+}

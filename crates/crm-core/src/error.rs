@@ -50,6 +50,10 @@ pub enum ErrorKind {
     Undecodable,
     /// The reply holds fewer records than announced (spec S-10).
     ShortRead,
+    /// This side's disk is full or failed; nothing relies on what was to be written.
+    StorageFailed,
+    /// A file of this side does not hold what was written.
+    StorageCorrupt,
     /// Asked for something this connector or deployment does not do.
     NotSupported,
     /// Anything the vendor reports that has no better name.

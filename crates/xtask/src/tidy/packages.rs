@@ -35,6 +35,7 @@ struct Rule {
 
 const CORE: &str = "crm-core";
 const HTTP: &str = "crm-http";
+const JOURNAL: &str = "crm-journal";
 const SANDBOX: &str = "crm-sandbox";
 const EXTENSION: &str = "crm_fdw";
 
@@ -75,6 +76,11 @@ const RULES: &[Rule] = &[
         applies: |member| member.name == HTTP,
         allows: |dependency| !dependency.is_member || dependency.name == CORE,
         reason: "crm-http knows the vocabulary and HTTP, no CRM",
+    },
+    Rule {
+        applies: |member| member.name == JOURNAL,
+        allows: |dependency| !dependency.is_member || dependency.name == CORE,
+        reason: "the journal keeps what became of records, whatever CRM they went to",
     },
     Rule {
         applies: is_connector,
@@ -186,7 +192,7 @@ pub fn check_lock(lock: &str) -> Vec<Violation> {
 }
 
 fn is_connector(member: &Member) -> bool {
-    member.manifest.starts_with("crates/crm-") && ![CORE, HTTP].contains(&&*member.name)
+    member.manifest.starts_with("crates/crm-") && ![CORE, HTTP, JOURNAL].contains(&&*member.name)
 }
 
 fn is_library_of_extension(name: &str) -> bool {
@@ -249,6 +255,28 @@ mod tests {
             ("crm-salesforce", false),
         ];
         check_one("crm-http", "crates/crm-http/", &lines, &["crm-salesforce"]);
+    }
+
+    #[test]
+    fn the_journal_knows_the_vocabulary_alone() {
+        let lines = [
+            ("crm-core", false),
+            ("sha2", false),
+            ("crm-http", false),
+            ("crm-sandbox", true),
+        ];
+        check_one(
+            "crm-journal",
+            "crates/crm-journal/",
+            &lines,
+            &["crm-http", "crm-sandbox"],
+        );
+        check_one(
+            "crm-salesforce",
+            "crates/crm-salesforce/",
+            &[("crm-journal", false)],
+            &["crm-journal"],
+        );
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub use secrecy::{ExposeSecret, SecretString};
 pub use stats::CallStats;
 pub use temporal::{
     MICROS_PER_DAY, MICROS_PER_SECOND, Zone, day_in_zone, day_start_in_zone, format_date,
-    format_instant_seconds, parse_date, parse_instant, parse_time, parse_wall_clock,
+    format_instant_millis, format_instant_seconds, format_time_millis, instant_of_wall_clock,
+    parse_date, parse_instant, parse_time, parse_wall_clock, wall_clock_in_zone,
 };
 pub use value::{ColumnType, Value};
 pub use write::{

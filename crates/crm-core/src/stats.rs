@@ -45,6 +45,11 @@ impl CallStats {
     /// A request is sent again after `wait`.
     pub fn add_retry(&self, wait: Duration) {
         self.retries.fetch_add(1, Ordering::Relaxed);
+        self.add_wait(wait);
+    }
+
+    /// Time spent waiting for work that the CRM does by itself.
+    pub fn add_wait(&self, wait: Duration) {
         let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
         self.waited_micros.fetch_add(micros, Ordering::Relaxed);
     }
@@ -69,7 +74,7 @@ impl CallStats {
         self.retries.load(Ordering::Relaxed)
     }
 
-    /// Time spent waiting before sending again.
+    /// Time spent waiting before sending again, and for the CRM's own work.
     pub fn waited(&self) -> Duration {
         Duration::from_micros(self.waited_micros.load(Ordering::Relaxed))
     }

@@ -65,7 +65,7 @@ pub fn day_in_zone(instant: i64, zone: Zone) -> Option<i32> {
 }
 
 /// The wall clock in `zone` at an instant, as microseconds since 1970-01-01 00:00:00.
-pub(crate) fn wall_clock_in_zone(instant: i64, zone: Zone) -> Option<i64> {
+pub fn wall_clock_in_zone(instant: i64, zone: Zone) -> Option<i64> {
     let utc = DateTime::<Utc>::from_timestamp_micros(instant)?.naive_utc();
     let offset = zone
         .0
@@ -73,6 +73,23 @@ pub(crate) fn wall_clock_in_zone(instant: i64, zone: Zone) -> Option<i64> {
         .fix()
         .local_minus_utc();
     instant.checked_add(i64::from(offset) * MICROS_PER_SECOND)
+}
+
+/// The instant at which the wall clock in `zone` shows `wall`, microseconds since 1970-01-01 00:00:00; the inverse of
+/// [`wall_clock_in_zone`]. As PostgreSQL reads such a time: what the clock skips is taken as if it had not yet been put
+/// forward, what it shows twice is the later one.
+pub fn instant_of_wall_clock(wall: i64, zone: Zone) -> Option<i64> {
+    let local = DateTime::<Utc>::from_timestamp_micros(wall)?.naive_utc();
+    let offset = match zone.0.offset_from_local_datetime(&local) {
+        MappedLocalTime::Single(offset) | MappedLocalTime::Ambiguous(_, offset) => offset,
+        MappedLocalTime::None => {
+            // No gap is longer than a day, and none follows another within one.
+            let before = local.checked_sub_signed(chrono::Duration::days(1))?;
+            zone.0.offset_from_local_datetime(&before).earliest()?
+        }
+    };
+    let offset = i64::from(offset.fix().local_minus_utc());
+    wall.checked_sub(offset * MICROS_PER_SECOND)
 }
 
 /// The instant at which a day begins in `zone`; where midnight is skipped, the first instant after the gap.
@@ -100,6 +117,28 @@ pub fn format_instant_seconds(instant: i64) -> Option<String> {
     (1..=9999)
         .contains(&at.year())
         .then(|| at.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+/// `YYYY-MM-DDTHH:MM:SS.mmmZ` of an instant cut to milliseconds, or nothing outside years 1 to 9999.
+pub fn format_instant_millis(instant: i64) -> Option<String> {
+    let at = DateTime::<Utc>::from_timestamp_micros(instant)?;
+    (1..=9999)
+        .contains(&at.year())
+        .then(|| at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
+}
+
+/// `HH:MM:SS.mmm` of a time of day cut to milliseconds, or nothing for what is none (24:00 included).
+pub fn format_time_millis(time: i64) -> Option<String> {
+    if !(0..MICROS_PER_DAY).contains(&time) {
+        return None;
+    }
+    let (seconds, millis) = (time / MICROS_PER_SECOND, time % MICROS_PER_SECOND / 1_000);
+    Some(format!(
+        "{:02}:{:02}:{:02}.{millis:03}",
+        seconds / 3_600,
+        seconds / 60 % 60,
+        seconds % 60
+    ))
 }
 
 fn after_gap(midnight: NaiveDateTime, zone: Zone) -> Option<i64> {
@@ -238,6 +277,48 @@ mod tests {
             Some("1969-12-31T23:59:59Z")
         );
         assert_eq!(format_instant_seconds(i64::MAX), None);
+    }
+
+    #[test]
+    fn instants_and_times_to_milliseconds() {
+        for (instant, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (1_999_999, "1970-01-01T00:00:01.999Z"),
+            // Cut towards the past on both sides of the epoch, so that what is read back is never later.
+            (-1, "1969-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(format_instant_millis(instant).as_deref(), Some(expected));
+        }
+        assert_eq!(format_instant_millis(i64::MAX), None);
+        assert_eq!(
+            format_time_millis(52_200_123_456).as_deref(),
+            Some("14:30:00.123")
+        );
+        assert_eq!(format_time_millis(MICROS_PER_DAY), None);
+        assert_eq!(format_time_millis(-1), None);
+    }
+
+    #[test]
+    fn wall_clocks_that_skip_and_repeat_are_read_as_postgresql_does() {
+        let zone: Zone = "America/New_York".parse().unwrap();
+        let wall = |text: &str| parse_wall_clock(text).unwrap();
+        for (shown, expected) in [
+            ("2024-07-01T12:00:00Z", "2024-07-01T16:00:00Z"),
+            // 02:30 is skipped on this night: half past two of the old time.
+            ("2024-03-10T02:30:00Z", "2024-03-10T07:30:00Z"),
+            // 01:30 comes twice: the second one, of standard time.
+            ("2024-11-03T01:30:00Z", "2024-11-03T06:30:00Z"),
+        ] {
+            let instant = instant_of_wall_clock(wall(shown), zone);
+            assert_eq!(instant, parse_instant(expected), "{shown}");
+        }
+        // A whole day was skipped.
+        let apia: Zone = "Pacific/Apia".parse().unwrap();
+        assert_eq!(
+            instant_of_wall_clock(wall("2011-12-30T12:00:00Z"), apia),
+            parse_instant("2011-12-30T22:00:00Z")
+        );
+        assert_eq!(instant_of_wall_clock(i64::MAX, zone), None);
     }
 
     #[test]

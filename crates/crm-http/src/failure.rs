@@ -18,8 +18,20 @@ pub enum Stage {
     CannotBeSent,
     /// It may have arrived; the reply did not.
     Lost,
-    /// A reply came that is not one.
-    Refused,
+    /// It was sent elsewhere: a redirect, which is not followed.
+    Redirected,
+    /// A reply came that cannot be used.
+    Unusable,
+}
+
+impl Stage {
+    /// The host may have done what the request asks for.
+    pub fn may_have_arrived(self) -> bool {
+        match self {
+            Self::NotSent | Self::CannotBeSent | Self::Redirected => false,
+            Self::Lost | Self::Unusable => true,
+        }
+    }
 }
 
 /// Why there is no reply.
@@ -32,11 +44,8 @@ pub struct Failure {
 }
 
 impl Failure {
-    pub(crate) fn refused(error: Error) -> Self {
-        Self {
-            stage: Stage::Refused,
-            error,
-        }
+    pub(crate) fn at(stage: Stage, error: Error) -> Self {
+        Self { stage, error }
     }
 
     /// Reads the HTTP client's error. Its own text names the address, query included, so only the causes are used.

@@ -1,6 +1,6 @@
 //! The account's allotment of calls, as the vendor last told it. No call is ever made to learn it.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Stage};
 use crm_core::{CallStats, Usage};
 use std::sync::{Mutex, PoisonError};
 
@@ -22,7 +22,8 @@ impl Allotment {
     /// # Errors
     /// A failure that is not tried again, when the call would break the budget.
     pub fn admit(&self, stats: &CallStats) -> Result<(), Failure> {
-        stats.budget().spend(self.usage()).map_err(Failure::refused)
+        let spent = stats.budget().spend(self.usage());
+        spent.map_err(|error| Failure::at(Stage::CannotBeSent, error))
     }
 
     /// What was last heard, if anything.

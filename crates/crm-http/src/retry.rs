@@ -1,11 +1,12 @@
 //! Who may be sent again, and when (spec E-5).
 //!
 //! Not sent: yes. Throttled: yes, after the wait the vendor names. Lost or failed there: only what does no harm twice.
+//! Whoever writes learns in the end whether the host may have done what it was asked for.
 
 use crate::failure::{Failure, Outcome, Stage};
 use crate::service::Reply;
-use backon::{BackoffBuilder, ExponentialBuilder};
-use crm_core::{Account, CallStats, Error, Result};
+use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
+use crm_core::{Account, CallStats, Error};
 use reqwest::StatusCode;
 use reqwest::header::RETRY_AFTER;
 use std::future::Future;
@@ -32,6 +33,43 @@ impl RetryPolicy {
     }
 }
 
+/// The waits before something is tried again: growing, with jitter, within a policy.
+#[derive(Debug)]
+pub struct Patience {
+    began: Instant,
+    longest: Duration,
+    waits: ExponentialBackoff,
+}
+
+impl Patience {
+    /// Waits from now on.
+    pub fn new(policy: RetryPolicy) -> Self {
+        let waits = ExponentialBuilder::default()
+            .with_jitter()
+            .with_min_delay(Duration::from_millis(250))
+            .with_max_delay(Duration::from_secs(30))
+            .with_max_times(policy.max_retries);
+        Self {
+            began: Instant::now(),
+            longest: policy.retry_timeout,
+            waits: waits.build(),
+        }
+    }
+
+    /// Waits for the next try, at least as long as `asked`. False when there is none: the policy's count or time is
+    /// used up, and nothing was waited.
+    pub async fn wait(&mut self, asked: Option<Duration>, stats: &CallStats) -> bool {
+        let wait = self.waits.next().map(|own| own.max(asked.unwrap_or(own)));
+        let in_time = |wait: &Duration| self.began.elapsed() + *wait <= self.longest;
+        let Some(wait) = wait.filter(in_time) else {
+            return false;
+        };
+        stats.add_retry(wait);
+        tokio::time::sleep(wait).await;
+        true
+    }
+}
+
 /// A reply and how many tries it took.
 #[derive(Clone, Debug)]
 pub struct Replied {
@@ -39,12 +77,34 @@ pub struct Replied {
     pub reply: Reply,
     /// How often the request was sent.
     pub tries: usize,
+    /// The host may have done what was asked for at an earlier try, whose reply was lost or a failure.
+    pub done_before: bool,
 }
 
 impl Replied {
     /// Says in an error's message how many tries were made, where there was more than one.
     pub fn tell_tries(&self, error: Error) -> Error {
         after_tries(error, self.tries)
+    }
+
+    /// The host may have done what was asked for.
+    pub fn may_be_done(&self) -> bool {
+        self.done_before || self.reply.status.is_success() || self.reply.may_be_done()
+    }
+}
+
+/// No try got a reply.
+#[derive(Clone, Debug)]
+pub struct Unanswered {
+    /// What the user is told.
+    pub error: Error,
+    /// The host may have done what was asked for, at any of the tries.
+    pub may_be_done: bool,
+}
+
+impl From<Unanswered> for Error {
+    fn from(unanswered: Unanswered) -> Self {
+        unanswered.error
     }
 }
 
@@ -58,19 +118,14 @@ pub async fn send_again<F, Fut>(
     repeatable: bool,
     stats: &CallStats,
     mut attempt: F,
-) -> Result<Replied>
+) -> std::result::Result<Replied, Unanswered>
 where
     F: FnMut() -> Fut,
     Fut: Future<Output = Outcome>,
 {
-    let began = Instant::now();
-    let mut waits = ExponentialBuilder::default()
-        .with_jitter()
-        .with_min_delay(Duration::from_millis(250))
-        .with_max_delay(Duration::from_secs(30))
-        .with_max_times(policy.max_retries)
-        .build();
+    let mut patience = Patience::new(policy);
     let mut tries = 0;
+    let mut done_before = false;
     loop {
         let outcome = attempt().await;
         tries += 1;
@@ -78,20 +133,28 @@ where
             Ok(reply) => judge_reply(reply, repeatable),
             Err(failure) => judge_failure(failure, repeatable),
         };
-        let wait = match verdict {
-            Verdict::Final => None,
-            Verdict::Again => waits.next(),
-            Verdict::AgainAfter(asked) => waits.next().map(|own| own.max(asked)),
+        let again = match verdict {
+            Verdict::Final => false,
+            Verdict::Again => patience.wait(None, stats).await,
+            Verdict::AgainAfter(asked) => patience.wait(Some(asked), stats).await,
         };
-        let in_time = |wait: &Duration| began.elapsed() + *wait <= policy.retry_timeout;
-        let Some(wait) = wait.filter(in_time) else {
+        if !again {
             return match outcome {
-                Ok(reply) => Ok(Replied { reply, tries }),
-                Err(failure) => Err(after_tries(failure.error, tries)),
+                Ok(reply) => Ok(Replied {
+                    reply,
+                    tries,
+                    done_before,
+                }),
+                Err(failure) => Err(Unanswered {
+                    may_be_done: done_before || failure.stage.may_have_arrived(),
+                    error: after_tries(failure.error, tries),
+                }),
             };
+        }
+        done_before |= match &outcome {
+            Ok(reply) => reply.may_be_done(),
+            Err(failure) => failure.stage.may_have_arrived(),
         };
-        stats.add_retry(wait);
-        tokio::time::sleep(wait).await;
     }
 }
 
@@ -105,18 +168,18 @@ fn judge_failure(failure: &Failure, repeatable: bool) -> Verdict {
     match failure.stage {
         Stage::NotSent => Verdict::Again,
         Stage::Lost if repeatable => Verdict::Again,
-        Stage::Lost | Stage::CannotBeSent | Stage::Refused => Verdict::Final,
+        Stage::Lost | Stage::CannotBeSent | Stage::Redirected | Stage::Unusable => Verdict::Final,
     }
 }
 
 fn judge_reply(reply: &Reply, repeatable: bool) -> Verdict {
+    let wait = retry_after(reply, SystemTime::now());
     let again = match reply.status.as_u16() {
-        429 | 503 => true,
-        // 406 and 420 come from the edge of Salesforce while it sets things up (Salesforce page 8.5).
-        406 | 420 | 500..=599 => repeatable,
+        429 => true,
+        406 | 420 | 500..=599 => repeatable || !reply.may_be_done(),
         _ => false,
     };
-    match (again, retry_after(reply, SystemTime::now())) {
+    match (again, wait) {
         (false, _) => Verdict::Final,
         (true, None) => Verdict::Again,
         (true, Some(wait)) => Verdict::AgainAfter(wait),
@@ -155,6 +218,17 @@ fn after_tries(error: Error, tries: usize) -> Error {
 
 /// Throttling statuses, which tell nothing about the request itself.
 impl Reply {
+    /// The status leaves open whether the host did what was asked for: it, or something in front of it, failed on the
+    /// way. A 503 that says when to come back was turned away at the door.
+    pub fn may_be_done(&self) -> bool {
+        match self.status.as_u16() {
+            503 => !self.headers.contains_key(RETRY_AFTER),
+            // 406 and 420 come from the edge of Salesforce while it sets things up (Salesforce page 8.5).
+            406 | 408 | 420 | 500..=599 => true,
+            _ => false,
+        }
+    }
+
     /// The vendor asked to slow down or is closed for the moment.
     pub fn is_throttled(&self) -> bool {
         matches!(
@@ -201,7 +275,7 @@ mod tests {
         policy: RetryPolicy,
         repeatable: bool,
         script: Vec<Outcome>,
-    ) -> (Result<Replied>, usize, Duration) {
+    ) -> (std::result::Result<Replied, Unanswered>, usize, Duration) {
         let total = script.len();
         let script = Mutex::new(VecDeque::from(script));
         let stats = CallStats::default();
@@ -232,7 +306,8 @@ mod tests {
             (status(401), 1, 1),
             (status(403), 1, 1),
             (status(429), 2, 2),
-            (status(503), 2, 2),
+            (status(503), 1, 2),
+            (after(503, "0"), 2, 2),
             (status(500), 1, 2),
             (status(502), 1, 2),
             (status(420), 1, 2),
@@ -240,7 +315,8 @@ mod tests {
             (failure(Stage::NotSent), 2, 2),
             (failure(Stage::CannotBeSent), 1, 1),
             (failure(Stage::Lost), 1, 2),
-            (failure(Stage::Refused), 1, 1),
+            (failure(Stage::Redirected), 1, 1),
+            (failure(Stage::Unusable), 1, 1),
         ] {
             let script = || vec![first.clone(), status(200)];
             let (_, tries, _) = run(USUAL, false, script()).await;
@@ -255,7 +331,7 @@ mod tests {
         let script = (0..9).map(|_| failure(Stage::Lost)).collect();
         let (result, tries, _) = run(USUAL, true, script).await;
         assert_eq!(tries, 4);
-        let error = result.unwrap_err();
+        let error = result.unwrap_err().error;
         assert_eq!(error.message(), "the connection broke after 4 tries");
         assert_eq!(error.detail(), Some("reset"));
         let never = RetryPolicy {
@@ -278,6 +354,37 @@ mod tests {
         let (result, tries, waited) = run(USUAL, false, vec![after(429, "121"), status(200)]).await;
         assert_eq!(result.unwrap().reply.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!((tries, waited), (1, Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_known_whether_the_host_may_have_done_it() {
+        for (script, expected) in [
+            (vec![status(200)], true),
+            (vec![status(400)], false),
+            (vec![status(500)], true),
+            (vec![status(408)], true),
+            (vec![failure(Stage::Lost)], true),
+            (vec![failure(Stage::Unusable)], true),
+            (vec![failure(Stage::CannotBeSent)], false),
+            (vec![failure(Stage::Redirected)], false),
+            (vec![after(503, "0"), status(400)], false),
+            (vec![after(429, "0"), failure(Stage::CannotBeSent)], false),
+            // What came later does not undo what may have come first.
+            (vec![failure(Stage::Lost), status(400)], true),
+            (vec![status(502), failure(Stage::CannotBeSent)], true),
+            (vec![failure(Stage::NotSent), status(403)], false),
+        ] {
+            let shown = format!("{script:?}");
+            let policy = RetryPolicy {
+                max_retries: script.len() - 1,
+                ..USUAL
+            };
+            let may_be_done = match run(policy, true, script).await.0 {
+                Ok(replied) => replied.may_be_done(),
+                Err(unanswered) => unanswered.may_be_done,
+            };
+            assert_eq!(may_be_done, expected, "{shown}");
+        }
     }
 
     #[test]

@@ -2,17 +2,17 @@
 //!
 //! HTTPS only, no redirect is followed, bodies are capped. Whether to send again is decided in `retry.rs`.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, Stage};
 use crate::origin::{Bearer, host_of};
 use crate::tls;
 use bytes::Bytes;
 use crm_core::{Account, CallStats, Error, ErrorKind, Result};
 use reqwest::header::{
-    AUTHORIZATION, CONTENT_ENCODING, HeaderMap, HeaderName, HeaderValue, LOCATION,
+    AUTHORIZATION, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, HeaderValue, LOCATION,
 };
 use reqwest::{Method, StatusCode};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use url::Url;
 
 /// Replies larger than this many bytes, decompressed, are refused: no page of any CRM comes near it.
@@ -113,6 +113,13 @@ impl Reply {
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
+
+    /// The host's clock when it replied, microseconds since the Unix epoch, where it tells.
+    pub fn date(&self) -> Option<i64> {
+        let at = httpdate::parse_http_date(self.header(DATE.as_str())?).ok()?;
+        let since = at.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+        i64::try_from(since.as_micros()).ok()
+    }
 }
 
 /// Sends requests over connections it keeps.
@@ -161,7 +168,7 @@ impl HttpService {
         stats: &CallStats,
     ) -> Outcome {
         if request.url.scheme() != "https" {
-            return Err(Failure::refused(Error::new(
+            return Err(unsendable(Error::new(
                 ErrorKind::CannotConnect,
                 format!("refused to reach \"{}\" without TLS", host_of(&request.url)),
             )));
@@ -170,7 +177,7 @@ impl HttpService {
         if let Some(token) = token {
             // Callers resolve links first; this is the last door, and it does not depend on them.
             if !token.owns(&request.url) {
-                return Err(Failure::refused(Error::new(
+                return Err(unsendable(Error::new(
                     ErrorKind::Undecodable,
                     format!(
                         "refused to send a token to host \"{}\"",
@@ -178,7 +185,7 @@ impl HttpService {
                     ),
                 )));
             }
-            headers.insert(AUTHORIZATION, token.header().map_err(Failure::refused)?);
+            headers.insert(AUTHORIZATION, token.header().map_err(unsendable)?);
         }
         let mut builder = self
             .client
@@ -196,12 +203,12 @@ impl HttpService {
         })?;
         stats.add_call(request.data);
         if let Some(error) = redirected(&response, &request.url) {
-            return Err(Failure::refused(error));
+            return Err(Failure::at(Stage::Redirected, error));
         }
         let mut body = Vec::with_capacity(self.expected_length(&response));
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > self.largest_reply {
-                return Err(Failure::refused(self.too_large(&request.url)));
+                return Err(Failure::at(Stage::Unusable, self.too_large(&request.url)));
             }
             body.extend_from_slice(&chunk);
         }
@@ -236,6 +243,10 @@ impl HttpService {
         )
         .with_hint("Ask for fewer columns, or lower the option fetch_size.")
     }
+}
+
+fn unsendable(error: Error) -> Failure {
+    Failure::at(Stage::CannotBeSent, error)
 }
 
 /// 300 and 304 are answers in their own right; the others lead elsewhere.

@@ -108,7 +108,7 @@ async fn nothing_is_sent_in_the_clear_or_to_a_closed_port() {
     let stats = CallStats::default();
     let clear = server.url().replace("https:", "http:");
     let (stage, error) = failed(service.send(&get(&clear), None, &stats).await);
-    assert_eq!(stage, Stage::Refused);
+    assert_eq!(stage, Stage::CannotBeSent);
     assert!(server.seen().is_empty(), "{error}");
 
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -135,7 +135,7 @@ async fn redirects_are_told_and_not_followed() {
     let (stage, error) = failed(outcome);
     assert_eq!(
         (stage, error.kind()),
-        (Stage::Refused, ErrorKind::Undecodable)
+        (Stage::Redirected, ErrorKind::Undecodable)
     );
     assert_eq!(error.detail(), Some("It leads to \"elsewhere.example\"."));
     for (path, status) in [("/unchanged", 304), ("/choices", 300)] {
@@ -161,7 +161,7 @@ async fn a_token_goes_to_its_own_host_only() {
     let (stage, error) = failed(service.send(&request, Some(&foreign), &stats).await);
     assert_eq!(
         (stage, error.kind()),
-        (Stage::Refused, ErrorKind::Undecodable)
+        (Stage::CannotBeSent, ErrorKind::Undecodable)
     );
     assert_eq!(server.seen().len(), 1);
 }
@@ -175,7 +175,7 @@ async fn a_reply_too_large_is_refused_before_it_is_held() {
     let (stage, error) = failed(outcome);
     assert_eq!(
         (stage, error.kind()),
-        (Stage::Refused, ErrorKind::Undecodable)
+        (Stage::Unusable, ErrorKind::Undecodable)
     );
     assert!(error.message().ends_with("is larger than 1 MB"), "{error}");
     assert_eq!(stats.bytes(), 0);

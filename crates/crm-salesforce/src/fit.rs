@@ -3,6 +3,7 @@
 //! What lies outside is answered by its meaning: no record can hold it, or every record that holds anything passes.
 
 use crate::ids;
+use crate::plain::Plain;
 use crate::semantics::FieldKind;
 use crm_core::{FieldFacts, Filter, Fit, KeyForm, MICROS_PER_SECOND, Operator, Value};
 use std::cmp::Ordering;
@@ -12,8 +13,8 @@ const LONGEST_TEXT: usize = 4_000;
 /// More significant digits may be lost in a remote comparison, which is done in double precision somewhere.
 const MOST_DIGITS: usize = 15;
 /// 1700-01-01 and 4000-12-31 in days since 1970-01-01: the range of dates.
-const FIRST_DAY: i32 = -98_615;
-const LAST_DAY: i32 = 741_807;
+pub(crate) const FIRST_DAY: i32 = -98_615;
+pub(crate) const LAST_DAY: i32 = 741_807;
 
 const OTHER_TYPE: Fit = Fit::Unpushable("the value is of another type than the field");
 
@@ -82,82 +83,6 @@ fn beyond(operator: Operator, ordering: Ordering) -> Fit {
         Operator::Greater | Operator::GreaterOrEqual => ordering == Ordering::Less,
     };
     if holds { Fit::NotNull } else { Fit::Never }
-}
-
-/// A number in plain digits: sign, digits before the point, digits after it without trailing zeros.
-struct Plain {
-    negative: bool,
-    whole: String,
-    fraction: String,
-}
-
-impl Plain {
-    /// Reads sign, digits, point, digits and an exponent. Nothing for anything else, or for an exponent out of reason.
-    fn parse(text: &str) -> Option<Self> {
-        let (negative, unsigned) = match text.strip_prefix('-') {
-            Some(rest) => (true, rest),
-            None => (false, text.strip_prefix('+').unwrap_or(text)),
-        };
-        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
-            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
-            None => (unsigned, 0),
-        };
-        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-        let digits = format!("{whole}{fraction}");
-        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-            return None;
-        }
-        if exponent.unsigned_abs() > 400 || digits.len() > 1_000 {
-            return None;
-        }
-        let point = i32::try_from(whole.len()).ok()? + exponent;
-        let (whole, fraction) = match usize::try_from(point) {
-            Ok(point) if point >= digits.len() => (format!("{digits:0<point$}"), String::new()),
-            Ok(point) => (digits[..point].to_string(), digits[point..].to_string()),
-            Err(_) => {
-                let zeros = "0".repeat(usize::try_from(-point).ok()?);
-                (String::new(), format!("{zeros}{digits}"))
-            }
-        };
-        let whole = whole.trim_start_matches('0').to_string();
-        let fraction = fraction.trim_end_matches('0').to_string();
-        Some(Self {
-            negative: negative && !(whole.is_empty() && fraction.is_empty()),
-            whole,
-            fraction,
-        })
-    }
-
-    fn significant_digits(&self) -> usize {
-        let all = format!("{}{}", self.whole, self.fraction);
-        all.trim_matches('0').len()
-    }
-
-    fn text(&self) -> String {
-        let sign = if self.negative { "-" } else { "" };
-        let whole = if self.whole.is_empty() {
-            "0"
-        } else {
-            &self.whole
-        };
-        if self.fraction.is_empty() {
-            format!("{sign}{whole}")
-        } else {
-            format!("{sign}{whole}.{}", self.fraction)
-        }
-    }
-
-    /// The whole number below, if it is within 128 bits.
-    fn floor(&self) -> Option<i128> {
-        let whole: i128 = if self.whole.is_empty() {
-            0
-        } else {
-            self.whole.parse().ok()?
-        };
-        let signed = if self.negative { -whole } else { whole };
-        let is_below = self.negative && !self.fraction.is_empty();
-        Some(signed - i128::from(is_below))
-    }
 }
 
 fn number(name: &str, kind: FieldKind, operator: Operator, text: &str, is_int: bool) -> Fit {

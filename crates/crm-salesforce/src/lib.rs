@@ -5,9 +5,12 @@
 
 mod auth;
 mod changes;
+mod check;
+mod collections;
 mod decode;
 mod deparse;
 mod describe;
+mod encode;
 mod error;
 mod fit;
 mod ids;
@@ -15,6 +18,10 @@ mod jwt;
 mod lookup;
 mod native;
 mod options;
+mod outcomes;
+mod plain;
+mod reject;
+mod rows;
 mod scan;
 mod semantics;
 mod session;
@@ -130,7 +137,7 @@ impl Connector for Salesforce {
         value: Option<&Value>,
         zone: Zone,
     ) -> Option<Reject> {
-        write::check_value(field, conversion, value, zone)
+        check::check_value(field, conversion, value, zone)
     }
 
     fn open(&self, account: Account) -> Result<Arc<dyn Session>> {

@@ -35,6 +35,24 @@ pub(crate) const OPTIONS: &[OptionDef] = &[
         "Audience of the JWT assertion; default the server's url.",
     ),
     OptionDef::plain(
+        "transport",
+        &[Place::Server, Place::Table],
+        OptionKind::Choice(&["auto", "rest", "bulk"]),
+        "How large sets of records travel: auto (jobs of the Bulk API where they save calls; the default), rest, bulk.",
+    ),
+    OptionDef::plain(
+        "assignment_rules",
+        &[Place::Server],
+        OptionKind::Bool,
+        "Whether the organisation's assignment rules run on records written in calls; default false.",
+    ),
+    OptionDef::plain(
+        "duplicate_rules",
+        &[Place::Server],
+        OptionKind::Choice(&["block", "allow"]),
+        "What a duplicate rule that only alerts does to a record written in a call: block (the default) or allow.",
+    ),
+    OptionDef::plain(
         "username",
         &[Place::UserMapping],
         OptionKind::Text,

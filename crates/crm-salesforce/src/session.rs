@@ -17,7 +17,9 @@ use crm_http::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// A composite call takes so many requests (8.3).
 const COMPOSITE_SIZE: usize = 25;
@@ -34,6 +36,8 @@ pub(crate) struct SalesforceSession {
     described: DescribeCache,
     /// User and organisation, once they have been asked for.
     identity: Mutex<Option<(String, String)>>,
+    /// How far the vendor's clock is ahead of this machine's, in microseconds.
+    clock_lead: AtomicI64,
 }
 
 /// One call to the instance.
@@ -44,28 +48,65 @@ pub(crate) struct Call {
     headers: Vec<(HeaderName, HeaderValue)>,
     body: Option<Bytes>,
     data: bool,
+    /// It does no harm when it arrives twice.
+    repeatable: bool,
+}
+
+/// A reply of success.
+pub(crate) struct Answered {
+    pub reply: Reply,
+    /// An earlier try, whose reply was lost, may have done what was asked for.
+    pub done_before: bool,
+}
+
+/// No reply of success.
+pub(crate) struct Trouble {
+    pub error: Error,
+    /// The vendor may have done what was asked for all the same.
+    pub may_be_done: bool,
+}
+
+impl From<Trouble> for Error {
+    fn from(trouble: Trouble) -> Self {
+        trouble.error
+    }
 }
 
 impl Call {
-    /// A GET.
-    pub(crate) fn get(link: impl Into<String>) -> Self {
+    /// A call without a body that may be sent again.
+    pub(crate) fn new(method: Method, link: impl Into<String>) -> Self {
         Self {
-            method: Method::GET,
+            method,
             link: link.into(),
             headers: Vec::new(),
             body: None,
             data: false,
+            repeatable: true,
         }
+    }
+
+    /// A GET.
+    pub(crate) fn get(link: impl Into<String>) -> Self {
+        Self::new(Method::GET, link)
     }
 
     /// A POST of JSON that only reads.
     pub(crate) fn post(link: impl Into<String>, body: Vec<u8>) -> Self {
-        Self {
-            method: Method::POST,
-            body: Some(body.into()),
-            ..Self::get(link)
-        }
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        Self::new(Method::POST, link).body("application/json", body)
+    }
+
+    /// Sets the body.
+    #[must_use]
+    pub(crate) fn body(mut self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+        self.body = Some(body.into());
+        self.header(CONTENT_TYPE, HeaderValue::from_static(content_type))
+    }
+
+    /// Marks it as doing something that must not be done twice.
+    #[must_use]
+    pub(crate) fn once(mut self) -> Self {
+        self.repeatable = false;
+        self
     }
 
     /// Adds a header.
@@ -99,6 +140,7 @@ impl SalesforceSession {
             version: version.to_owned(),
             described: DescribeCache::default(),
             identity: Mutex::new(None),
+            clock_lead: AtomicI64::new(0),
             account,
         })
     }
@@ -113,11 +155,20 @@ impl SalesforceSession {
         format!("/services/data/v{}/{rest}", self.version)
     }
 
-    /// Sends a call that only reads; signs in where needed, and once more when the session has expired (2.4).
+    /// Sends a call; signs in where needed, and once more when the session has expired (2.4).
     ///
     /// # Errors
     /// What the sign-in, the network or the vendor says.
     pub(crate) async fn call(&self, call: &Call, stats: &CallStats) -> Result<Reply> {
+        Ok(self.exchange(call, stats).await?.reply)
+    }
+
+    /// As [`Self::call`], and tells whether the vendor may have done what was asked for.
+    pub(crate) async fn exchange(
+        &self,
+        call: &Call,
+        stats: &CallStats,
+    ) -> std::result::Result<Answered, Trouble> {
         let sign_in = || async {
             SignInRequest {
                 account: &self.account,
@@ -129,10 +180,16 @@ impl SalesforceSession {
             .sign_in()
             .await
         };
-        let mut token = self.token.get(sign_in).await?;
+        let unsent = |error| Trouble {
+            error,
+            may_be_done: false,
+        };
+        let mut token = self.token.get(sign_in).await.map_err(unsent)?;
         let mut renewed = false;
+        let mut done_before = false;
         loop {
-            let mut request = Request::new(call.method.clone(), token.bearer.resolve(&call.link)?)
+            let url = token.bearer.resolve(&call.link).map_err(unsent)?;
+            let mut request = Request::new(call.method.clone(), url)
                 .header(ACCEPT, HeaderValue::from_static("application/json"))
                 .for_data(call.data);
             for (name, value) in &call.headers {
@@ -145,22 +202,61 @@ impl SalesforceSession {
                 self.allotment.admit(stats)?;
                 self.http.send(&request, Some(&token.bearer), stats).await
             };
-            let replied = send_again(self.policy, true, stats, attempt).await?;
-            if let Some(usage) = replied.reply.header("sforce-limit-info").and_then(usage_of) {
-                self.allotment.hear(usage);
-            }
-            if replied.reply.status.is_success() || replied.reply.status == StatusCode::NOT_MODIFIED
-            {
-                return Ok(replied.reply);
+            let replied = send_again(self.policy, call.repeatable, stats, attempt).await;
+            let replied = replied.map_err(|unanswered| Trouble {
+                error: unanswered.error,
+                may_be_done: unanswered.may_be_done || done_before,
+            })?;
+            self.listen(&replied.reply);
+            let status = replied.reply.status;
+            if status.is_success() || status == StatusCode::NOT_MODIFIED {
+                return Ok(Answered {
+                    done_before: done_before || replied.done_before,
+                    reply: replied.reply,
+                });
             }
             if has_expired(&replied.reply) && !renewed {
                 renewed = true;
-                token = self.token.renew(&token, sign_in).await?;
+                done_before |= replied.done_before;
+                let renewal = self.token.renew(&token, sign_in).await;
+                token = renewal.map_err(|error| Trouble {
+                    may_be_done: done_before,
+                    ..unsent(error)
+                })?;
                 continue;
             }
             let error = error::without(error::from_reply(&replied.reply), token.bearer.secret());
-            return Err(replied.tell_tries(error));
+            return Err(Trouble {
+                may_be_done: replied.may_be_done() || done_before,
+                error: replied.tell_tries(error),
+            });
         }
+    }
+
+    /// What every reply tells besides its answer: the calls used, and the vendor's clock.
+    fn listen(&self, reply: &Reply) {
+        if let Some(usage) = reply.header("sforce-limit-info").and_then(usage_of) {
+            self.allotment.hear(usage);
+        }
+        if let Some(date) = reply.date() {
+            self.clock_lead
+                .store(date - local_clock(), Ordering::Relaxed);
+        }
+    }
+
+    /// Bounds of trying again.
+    pub(crate) fn policy(&self) -> RetryPolicy {
+        self.policy
+    }
+
+    /// An option of the account that is not secret.
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
+        self.account.get(name)
+    }
+
+    /// A truth-value option of the account.
+    pub(crate) fn switch(&self, name: &str, default: bool) -> bool {
+        self.account.boolean(name, default)
     }
 
     /// Bodies of GET requests, sent together in as few calls as the interface takes (8.3).
@@ -462,6 +558,13 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8], what: &str) -> Result
         return Err(error::not_json(what));
     }
     serde_json::from_slice(body).map_err(|error| decode::undecodable(&error))
+}
+
+fn local_clock() -> i64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+    })
 }
 
 fn describe_path(object: &str) -> Result<String> {

@@ -1,16 +1,19 @@
-//! Records written over the collections interface and in jobs (Salesforce page, sections 7 and 8).
+//! Records written in calls or in jobs (Salesforce page, sections 7 and 8): which way, how many at once, how dear.
 
+use crate::collections;
+use crate::outcomes::Outcomes;
+use crate::rows::Rows;
 use crate::session::SalesforceSession;
 use crm_core::{
-    CallStats, Conversion, Error, ErrorKind, Operation, RecordOutcome, Reject, RemoteField, Result,
-    Route, TicketKeeper, Value, WriteBatch, WriteLimits, WriteReply, Zone,
+    CallStats, Error, ErrorKind, Operation, RecordOutcome, Result, Route, TicketKeeper, WriteBatch,
+    WriteLimits, WriteReply, check_batch,
 };
 
-/// The most that one batch takes (8.2).
+/// The most that one batch takes.
 pub(crate) fn limits(_route: Route) -> WriteLimits {
     WriteLimits {
-        records: 200,
-        bytes: 10_000_000,
+        records: collections::LARGEST_CALL,
+        bytes: collections::LARGEST_BODY,
     }
 }
 
@@ -26,27 +29,24 @@ pub(crate) fn route(
 
 /// Calls that writing takes.
 pub(crate) fn estimate_calls(_route: Route, records: f64) -> f64 {
-    (records / 200.0).ceil()
-}
-
-/// What the metadata says against a value.
-pub(crate) fn check_value(
-    _field: &RemoteField,
-    _conversion: Conversion,
-    _value: Option<&Value>,
-    _zone: Zone,
-) -> Option<Reject> {
-    None
+    (records / collections::LARGEST_CALL as f64).ceil()
 }
 
 /// Sends one batch.
 pub(crate) async fn write(
-    _session: &SalesforceSession,
+    session: &SalesforceSession,
     batch: &WriteBatch,
     _tickets: &dyn TicketKeeper,
-    _stats: &CallStats,
+    stats: &CallStats,
 ) -> WriteReply {
-    WriteReply::not_applied(batch.records.len(), not_yet())
+    let rows = check_batch(batch).and_then(|()| Rows::new(batch, session.zone()));
+    let mut rows = match rows {
+        Ok(rows) => rows,
+        Err(error) => return WriteReply::not_applied(batch.records.len(), error),
+    };
+    let mut outcomes = Outcomes::new(batch.records.len(), std::mem::take(&mut rows.rejects));
+    collections::send(session, &rows, &rows.rows, &mut outcomes, stats).await;
+    outcomes.into_reply()
 }
 
 /// Settles records that were sent without an answer.
@@ -60,5 +60,5 @@ pub(crate) async fn settle(
 }
 
 fn not_yet() -> Error {
-    Error::new(ErrorKind::NotSupported, "records cannot be written")
+    Error::new(ErrorKind::NotSupported, "records cannot be settled")
 }

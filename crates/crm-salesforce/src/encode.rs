@@ -1,0 +1,342 @@
+//! Values as the wire takes them, in JSON and in CSV: the inverse of what decoding makes of them (spec section 4,
+//! Salesforce page 8.1, 7 and 11). Nothing is sent that would be read back as something else.
+
+use crate::fit::{FIRST_DAY, LAST_DAY};
+use crate::plain::Plain;
+use crm_core::{
+    Conversion, ErrorKind, MICROS_PER_DAY, Reject, Value, WriteField, Zone, day_in_zone,
+    day_start_in_zone, format_date, format_instant_millis, format_time_millis,
+    instant_of_wall_clock,
+};
+use std::fmt::Write;
+
+/// What a cell of CSV says to empty a field; an empty cell leaves it as it is.
+pub(crate) const CSV_NULL: &str = "#N/A";
+/// A refused value is shown up to so many characters.
+const SHOWN: usize = 100;
+
+/// One value on the wire.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Wire {
+    /// Empties the field.
+    Null,
+    /// A truth value.
+    Bool(bool),
+    /// A number, digit for digit.
+    Number(String),
+    /// Text.
+    Text(String),
+}
+
+impl Wire {
+    /// Appends it to a JSON document.
+    pub(crate) fn push_json(&self, json: &mut String) {
+        match self {
+            Self::Null => json.push_str("null"),
+            Self::Bool(true) => json.push_str("true"),
+            Self::Bool(false) => json.push_str("false"),
+            Self::Number(digits) => json.push_str(digits),
+            Self::Text(text) => push_quoted(text, json),
+        }
+    }
+
+    /// A cell of CSV, not yet quoted.
+    pub(crate) fn cell(&self) -> &str {
+        match self {
+            Self::Null => CSV_NULL,
+            Self::Bool(true) => "true",
+            Self::Bool(false) => "false",
+            Self::Number(text) | Self::Text(text) => text,
+        }
+    }
+}
+
+/// Appends a JSON string.
+pub(crate) fn push_quoted(text: &str, json: &mut String) {
+    json.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            '\u{0}'..='\u{1f}' => {
+                let _ = write!(json, "\\u{:04x}", u32::from(character));
+            }
+            plain => json.push(plain),
+        }
+    }
+    json.push('"');
+}
+
+/// What a field takes, as far as writing goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    Boolean,
+    Number,
+    Date,
+    Instant,
+    Time,
+    MultiPicklist,
+    Text,
+    /// A compound, written through its parts only (3.3).
+    Compound,
+    /// The table does not say: the value's own type decides.
+    Unsaid,
+}
+
+impl Target {
+    /// Decided by the vendor's type word.
+    pub(crate) fn of(remote_type: &str) -> Self {
+        match remote_type.to_ascii_lowercase().as_str() {
+            "" => Self::Unsaid,
+            "boolean" => Self::Boolean,
+            "int" | "long" | "double" | "currency" | "percent" => Self::Number,
+            "date" => Self::Date,
+            "datetime" => Self::Instant,
+            "time" => Self::Time,
+            "multipicklist" => Self::MultiPicklist,
+            "address" | "location" | "complexvalue" => Self::Compound,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// A value as `field` takes it; an absent one empties the field (X-2).
+///
+/// # Errors
+/// The reject that says why it cannot be written.
+pub(crate) fn encode(
+    field: &WriteField,
+    value: Option<&Value>,
+    zone: Zone,
+) -> Result<Wire, Box<Reject>> {
+    let Some(value) = value else {
+        return Ok(Wire::Null);
+    };
+    let target = Target::of(&field.remote_type);
+    let encoded = match (target, value) {
+        (Target::Compound, _) => return Err(compound(field)),
+        (_, Value::Placeholder(_)) => return Err(unfit(field, "a parameter without a value")),
+        (Target::Boolean | Target::Unsaid, Value::Bool(value)) => Wire::Bool(*value),
+        (Target::Number | Target::Unsaid, Value::Int(value)) => Wire::Number(value.to_string()),
+        (Target::Number | Target::Unsaid, Value::Numeric(digits)) => {
+            Wire::Number(plain_digits(field, digits)?)
+        }
+        (Target::Number, Value::Text(text)) if is_json_number(text) => Wire::Number(text.clone()),
+        (Target::Boolean, Value::Text(text)) if text == "true" => Wire::Bool(true),
+        (Target::Boolean, Value::Text(text)) if text == "false" => Wire::Bool(false),
+        // The raw string, or a text column over another type: the vendor judges it.
+        (_, Value::Text(text)) => text_or_null(text.clone()),
+        (Target::Boolean | Target::Number, other) => return Err(unfit(field, kind_of(other))),
+        (Target::Date, value) => Wire::Text(date(field, value, zone)?),
+        (Target::Instant, value) => Wire::Text(instant(field, value, zone)?),
+        (Target::Time, Value::Time(time)) => Wire::Text(time_of_day(field, *time)?),
+        (Target::Time, other) => return Err(unfit(field, kind_of(other))),
+        (Target::MultiPicklist, Value::List(parts)) => text_or_null(joined(field, parts)?),
+        (Target::MultiPicklist | Target::Text | Target::Unsaid, value) => {
+            text_or_null(text(field, value, zone)?)
+        }
+    };
+    Ok(encoded)
+}
+
+/// The vendor stores empty text as none; said plainly it is the same in JSON and CSV.
+fn text_or_null(text: String) -> Wire {
+    if text.is_empty() {
+        Wire::Null
+    } else {
+        Wire::Text(text)
+    }
+}
+
+fn plain_digits(field: &WriteField, digits: &str) -> Result<String, Box<Reject>> {
+    let plain = Plain::parse(digits).ok_or_else(|| {
+        let reject = Reject::new(
+            ErrorKind::NumberOutOfRange,
+            "NUMBER_OUTSIDE_VALID_RANGE",
+            format!(
+                "{}: value outside of valid range on numeric field: {}",
+                field.name,
+                shown(digits)
+            ),
+        );
+        Box::new(reject.of_field(&field.name))
+    })?;
+    Ok(plain.text())
+}
+
+fn date(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Reject>> {
+    let day = match value {
+        Value::Date(day) => Some(*day),
+        Value::Instant(instant) => day_in_zone(*instant, zone),
+        Value::Timestamp(wall) => i32::try_from(wall.div_euclid(MICROS_PER_DAY)).ok(),
+        other => return Err(unfit(field, kind_of(other))),
+    };
+    day.filter(|day| (FIRST_DAY..=LAST_DAY).contains(day))
+        .and_then(format_date)
+        .ok_or_else(|| out_of_calendar(field))
+}
+
+fn instant(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Reject>> {
+    let instant = match value {
+        // Infinities are no wall clock.
+        Value::Date(i32::MIN | i32::MAX) => None,
+        Value::Date(day) => day_start_in_zone(*day, zone),
+        Value::Instant(instant) => Some(*instant),
+        Value::Timestamp(wall) if field.conversion == Conversion::WithoutTimeOffset => Some(*wall),
+        Value::Timestamp(wall) => instant_of_wall_clock(*wall, zone),
+        other => return Err(unfit(field, kind_of(other))),
+    };
+    instant
+        .filter(|instant| {
+            let day = instant.div_euclid(MICROS_PER_DAY);
+            (i64::from(FIRST_DAY)..=i64::from(LAST_DAY)).contains(&day)
+        })
+        .and_then(format_instant_millis)
+        .ok_or_else(|| out_of_calendar(field))
+}
+
+fn time_of_day(field: &WriteField, time: i64) -> Result<String, Box<Reject>> {
+    let digits = format_time_millis(time).ok_or_else(|| unfit(field, "the time 24:00"))?;
+    Ok(format!("{digits}Z"))
+}
+
+fn joined(field: &WriteField, parts: &[Value]) -> Result<String, Box<Reject>> {
+    let mut joined = String::new();
+    for (at, part) in parts.iter().enumerate() {
+        let part = match part {
+            Value::Text(part) => part.clone(),
+            Value::Int(part) => part.to_string(),
+            other => return Err(unfit(field, kind_of(other))),
+        };
+        if part.contains(';') {
+            return Err(unfit(field, "a list with \";\" inside an element"));
+        }
+        if at > 0 {
+            joined.push(';');
+        }
+        joined.push_str(&part);
+    }
+    Ok(joined)
+}
+
+/// Any value in a field of text: the form in which it would be read back.
+fn text(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Reject>> {
+    Ok(match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Numeric(digits) => plain_digits(field, digits)?,
+        Value::Text(text) | Value::Json(text) => text.clone(),
+        Value::Date(_) => date(field, value, zone)?,
+        Value::Instant(_) | Value::Timestamp(_) => instant(field, value, zone)?,
+        Value::Time(time) => time_of_day(field, *time)?,
+        Value::Uuid(bytes) => hyphenated(bytes),
+        Value::List(parts) => joined(field, parts)?,
+        Value::Placeholder(_) => return Err(unfit(field, kind_of(value))),
+    })
+}
+
+fn hyphenated(bytes: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+/// JSON's own grammar of numbers.
+fn is_json_number(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let has_leading_zero =
+        unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.as_bytes()[1].is_ascii_digit();
+    let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
+        Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
+        None => (unsigned, None),
+    };
+    let (whole, fraction) = match mantissa.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (mantissa, None),
+    };
+    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    !has_leading_zero
+        && are_digits(whole)
+        && fraction.is_none_or(are_digits)
+        && exponent.is_none_or(|exponent| {
+            are_digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))
+        })
+}
+
+fn compound(field: &WriteField) -> Box<Reject> {
+    Box::new(
+        Reject::new(
+            ErrorKind::FieldUnknown,
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+            format!(
+                "{}: a compound field is written through its parts",
+                field.name
+            ),
+        )
+        .of_field(&field.name),
+    )
+}
+
+fn unfit(field: &WriteField, what: &str) -> Box<Reject> {
+    let remote_type = match field.remote_type.as_str() {
+        "" => "such a field",
+        known => known,
+    };
+    Box::new(
+        Reject::new(
+            ErrorKind::ValidationRule,
+            "INVALID_TYPE_ON_FIELD_IN_RECORD",
+            format!("{}: {what} cannot be written to {remote_type}", field.name),
+        )
+        .of_field(&field.name),
+    )
+}
+
+fn out_of_calendar(field: &WriteField) -> Box<Reject> {
+    Box::new(
+        Reject::new(
+            ErrorKind::NumberOutOfRange,
+            "FIELD_INTEGRITY_EXCEPTION",
+            format!(
+                "{}: invalid date: the CRM holds the years 1700 to 4000",
+                field.name
+            ),
+        )
+        .of_field(&field.name),
+    )
+}
+
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "a truth value",
+        Value::Int(_) | Value::Numeric(_) => "a number",
+        Value::Text(_) => "a text",
+        Value::Date(_) => "a date",
+        Value::Instant(_) | Value::Timestamp(_) => "a date and time",
+        Value::Time(_) => "a time of day",
+        Value::Uuid(_) => "a uuid",
+        Value::Json(_) => "a document",
+        Value::List(_) => "a list",
+        Value::Placeholder(_) => "a parameter without a value",
+    }
+}
+
+/// The beginning of a value, for messages.
+pub(crate) fn shown(text: &str) -> String {
+    let mut shown: String = text.chars().take(SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! Decimal numbers as digits: what conditions and writes send, never through a float.
+
+/// A number in plain digits: sign, digits before the point, digits after it without trailing zeros.
+#[derive(Debug)]
+pub(crate) struct Plain {
+    /// Below zero.
+    pub negative: bool,
+    /// Digits before the point, without leading zeros.
+    pub whole: String,
+    /// Digits after the point, without trailing zeros.
+    pub fraction: String,
+}
+
+impl Plain {
+    /// Reads sign, digits, point, digits and an exponent. Nothing for anything else, or for an exponent out of reason.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (negative, unsigned) = match text.strip_prefix('-') {
+            Some(rest) => (true, rest),
+            None => (false, text.strip_prefix('+').unwrap_or(text)),
+        };
+        let (mantissa, exponent) = match unsigned.split_once(['e', 'E']) {
+            Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
+            None => (unsigned, 0),
+        };
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let digits = format!("{whole}{fraction}");
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
+        if exponent.unsigned_abs() > 400 || digits.len() > 1_000 {
+            return None;
+        }
+        let point = i32::try_from(whole.len()).ok()? + exponent;
+        let (whole, fraction) = match usize::try_from(point) {
+            Ok(point) if point >= digits.len() => (format!("{digits:0<point$}"), String::new()),
+            Ok(point) => (digits[..point].to_string(), digits[point..].to_string()),
+            Err(_) => {
+                let zeros = "0".repeat(usize::try_from(-point).ok()?);
+                (String::new(), format!("{zeros}{digits}"))
+            }
+        };
+        let whole = whole.trim_start_matches('0').to_string();
+        let fraction = fraction.trim_end_matches('0').to_string();
+        Some(Self {
+            negative: negative && !(whole.is_empty() && fraction.is_empty()),
+            whole,
+            fraction,
+        })
+    }
+
+    /// Digits that count.
+    pub(crate) fn significant_digits(&self) -> usize {
+        let all = format!("{}{}", self.whole, self.fraction);
+        all.trim_matches('0').len()
+    }
+
+    /// The number without an exponent.
+    pub(crate) fn text(&self) -> String {
+        let sign = if self.negative { "-" } else { "" };
+        let whole = if self.whole.is_empty() {
+            "0"
+        } else {
+            &self.whole
+        };
+        if self.fraction.is_empty() {
+            format!("{sign}{whole}")
+        } else {
+            format!("{sign}{whole}.{}", self.fraction)
+        }
+    }
+
+    /// The whole number below, if it is within 128 bits.
+    pub(crate) fn floor(&self) -> Option<i128> {
+        let whole: i128 = if self.whole.is_empty() {
+            0
+        } else {
+            self.whole.parse().ok()?
+        };
+        let signed = if self.negative { -whole } else { whole };
+        let is_below = self.negative && !self.fraction.is_empty();
+        Some(signed - i128::from(is_below))
+    }
+}

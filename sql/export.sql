@@ -1,3 +1,8 @@
+-- X-6: export jobs, whose records are kept in files that no rollback undoes.
+CREATE VIEW crm.export_jobs AS SELECT * FROM crm.list_export_jobs();
+COMMENT ON VIEW crm.export_jobs IS 'export jobs of the current role: what each sends and how many records have which outcome';
+GRANT SELECT ON crm.export_jobs TO PUBLIC;
+
 -- Rejects, and sending them again (E-3, E-4).
 
 CREATE TABLE crm.rejects (

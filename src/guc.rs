@@ -1,8 +1,11 @@
 //! Settings, each with a sentence a user understands.
 
+use std::ffi::CString;
+
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static MAX_API_CALLS: GucSetting<i32> = GucSetting::<i32>::new(0);
+static EXPORT_JOB: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static DRY_RUN: GucSetting<bool> = GucSetting::<bool>::new(false);
 static RETRIED_REJECTS: GucSetting<i32> = GucSetting::<i32>::new(0);
 
@@ -15,6 +18,14 @@ pub fn register() {
         &MAX_API_CALLS,
         0,
         i32::MAX,
+        GucContext::Userset,
+        GucFlags::default(),
+    );
+    GucRegistry::define_string_guc(
+        c"crm.export_job",
+        c"Name of the export job that INSERT, UPDATE and DELETE on CRM tables belong to; empty for none.",
+        c"Each record is kept in a journal: run again after any failure, the statement sends none twice and loses none.",
+        &EXPORT_JOB,
         GucContext::Userset,
         GucFlags::default(),
     );
@@ -36,6 +47,12 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::NO_SHOW_ALL,
     );
+}
+
+/// `crm.export_job`: the journal that exports are kept in, if any.
+pub fn export_job() -> Option<String> {
+    let name = EXPORT_JOB.get()?.to_string_lossy().into_owned();
+    (!name.is_empty()).then_some(name)
 }
 
 /// `crm.dry_run`.

@@ -25,7 +25,11 @@ pub extern "C-unwind" fn _PG_init() {
     fdw::lookahead::register();
 }
 
-::pgrx::extension_sql_file!("../sql/export.sql", name = "export");
+::pgrx::extension_sql_file!(
+    "../sql/export.sql",
+    name = "export",
+    requires = [functions::export::list_export_jobs]
+);
 ::pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 
 #[cfg(any(test, feature = "pg_test"))]

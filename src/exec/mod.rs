@@ -3,6 +3,7 @@
 pub mod analyze;
 pub mod explain;
 pub mod import;
+pub mod job;
 pub mod modify;
 pub mod reject;
 pub mod scan;

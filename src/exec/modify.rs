@@ -3,13 +3,17 @@
 //! Where rows come from and where outcomes go is the executor's business, see `fdw::modify` and `fdw::lookahead`.
 
 use crate::error::warn;
+use crate::exec::job;
 use crate::exec::reject::{Kind, Report};
 use crate::exec::xact;
 use crate::options::CollectedTable;
 use crate::plan::modify::WritePlan;
 use crate::{guc, runtime, session};
 use crm_core::{CallStats, Error, ErrorKind, Reject, Result, Session, Value};
-use crm_export::{Exporter, Outcome, Record, Sent, Statement, Totals, key_text, shown_record};
+use crm_export::{
+    Exporter, Outcome, Record, Sent, SharedJob, Statement, Totals, key_text, shown_record,
+    signature,
+};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -42,25 +46,40 @@ pub struct WriteState {
     n_rows: u64,
     /// Rows of which no record could be made; the exporter never saw them.
     n_unsayable: u64,
+    /// Rows of an export job that were left out because nobody knows what became of them.
+    n_unsettled: u64,
+    job: Option<SharedJob>,
     is_dry: bool,
 }
 
 impl WriteState {
     /// Prepares a write; nothing is sent before the first records.
+    ///
+    /// # Errors
+    /// When the export job that the session names cannot be used.
     pub fn new(
         table: CollectedTable,
         name: String,
         plan: WritePlan,
+        gives_identifier: bool,
         session: Arc<dyn Session>,
-    ) -> Self {
+    ) -> Result<Self> {
         let is_dry = guc::dry_run();
+        let target = plan.target(&table);
+        let job = if is_dry {
+            None
+        } else {
+            job::begin(signature(&target, gives_identifier))?
+        };
         let exporter = Exporter::new(
             table.connector,
             Arc::clone(&session),
-            plan.target(&table),
+            target,
+            job.clone(),
             is_dry,
         );
-        Self {
+        Ok(Self {
+            job,
             stats: session::stats(&table.server),
             table,
             name,
@@ -71,8 +90,9 @@ impl WriteState {
             outcomes: VecDeque::new(),
             n_rows: 0,
             n_unsayable: 0,
+            n_unsettled: 0,
             is_dry,
-        }
+        })
     }
 
     /// What is written.
@@ -129,7 +149,8 @@ impl WriteState {
             .iter()
             .filter(|outcome| matches!(outcome, Outcome::Accepted { earlier: false, .. }))
             .count();
-        xact::note_accepted(&self.table.server.name, accepted as u64, None);
+        let job = self.job.as_ref().map(job::name_of);
+        xact::note_accepted(&self.table.server.name, accepted as u64, job.as_deref());
 
         let mut report = Report::new(&self.table, &self.name, self.plan.statement);
         let mut outcomes = sent.outcomes.into_iter().zip(records.iter());
@@ -149,6 +170,10 @@ impl WriteState {
                 Outcome::Dry => RowOutcome::Skipped,
                 Outcome::Rejected(reject) => {
                     report.reject(&reject, row, &self.shown(&record), key_of(&record))?;
+                    RowOutcome::Skipped
+                }
+                Outcome::Unsettled => {
+                    self.n_unsettled += 1;
                     RowOutcome::Skipped
                 }
                 Outcome::NotApplied | Outcome::Unknown => {
@@ -203,8 +228,26 @@ impl WriteState {
         sent.map_err(|error| self.in_context(error))
     }
 
-    /// Says at the end what a dry run would have done.
-    pub fn report_dry_run(&self) {
+    /// The statement has ended well: says what it left out, and what a dry run would have done.
+    pub fn end(&self) {
+        if let Some(job) = &self.job {
+            job::end(job);
+            if self.n_unsettled > 0 {
+                let name = job::name_of(job).replace('\'', "''");
+                warn(
+                    &Error::new(
+                        ErrorKind::RemoteFault,
+                        format!(
+                            "{} records were left out: an earlier run sent them without an answer, and the CRM cannot tell whether it has them",
+                            self.n_unsettled
+                        ),
+                    )
+                    .with_hint(format!(
+                        "SELECT * FROM crm.export_records('{name}') WHERE status = 'unknown' lists them; crm.settle_export('{name}', number, 'accepted' or 'resend') settles each."
+                    )),
+                );
+            }
+        }
         if !self.is_dry || self.n_rows == 0 {
             return;
         }

@@ -9,7 +9,7 @@
 #![allow(unsafe_code)]
 
 use crate::exec::modify::Unsayable;
-use crate::fdw::modify::{Running, has_row_triggers};
+use crate::fdw::running::{Running, has_row_triggers};
 use crate::fdw::scan::iterate_foreign_scan;
 use crate::pg::explain::Explain;
 use crate::pg::list;

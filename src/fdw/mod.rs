@@ -7,4 +7,5 @@ pub mod import;
 pub mod lookahead;
 pub mod modify;
 pub mod planning;
+pub mod running;
 pub mod scan;

@@ -4,6 +4,7 @@
 use crate::pg::list;
 use pgrx::{PgRelation, pg_sys};
 use std::ffi::{CStr, CString, c_char};
+use std::path::PathBuf;
 
 /// Options as they stand in a catalog: names and values.
 pub type RawOptions = Vec<(String, String)>;
@@ -182,6 +183,18 @@ pub fn role_name(role: pg_sys::Oid) -> String {
 pub fn is_superuser(role: pg_sys::Oid) -> bool {
     // SAFETY: a cache look-up.
     unsafe { pg_sys::superuser_arg(role) }
+}
+
+/// Where the server keeps its data.
+pub fn data_directory() -> PathBuf {
+    // SAFETY: set when the server started.
+    PathBuf::from(unsafe { text_of(pg_sys::DataDir) })
+}
+
+/// The current database.
+pub fn database() -> pg_sys::Oid {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::MyDatabaseId }
 }
 
 /// The number of the current subtransaction; those started later have larger ones.

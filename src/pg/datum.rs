@@ -132,6 +132,13 @@ pub unsafe fn to_value(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> Option<Va
     }
 }
 
+/// A point in time as PostgreSQL counts it, from microseconds since the Unix epoch.
+pub fn timestamp(micros: i64) -> pgrx::datum::TimestampWithTimeZone {
+    let since_2000 = micros.saturating_sub(EPOCH_MICROS);
+    pgrx::datum::TimestampWithTimeZone::try_from(since_2000)
+        .unwrap_or_else(|_| pgrx::datum::TimestampWithTimeZone::positive_infinity())
+}
+
 unsafe fn list<T>(datum: pg_sys::Datum, convert: fn(T) -> Value) -> Option<Value>
 where
     T: for<'a> UnboxDatum<As<'a> = T> + 'static,

@@ -105,9 +105,10 @@ impl Checks {
         })
     }
 
-    /// The journal key's field as it is described.
-    pub(crate) fn journal_key(&self) -> Option<&RemoteField> {
-        self.journal_key.as_ref()
+    /// The vendor's word for the type of the journal key's field.
+    pub(crate) fn journal_key_type(&self) -> String {
+        let field = self.journal_key.as_ref();
+        field.map_or_else(String::new, |field| field.remote_type.clone())
     }
 
     /// Why the record would be refused, if the metadata tells.

@@ -5,10 +5,13 @@
 
 mod checks;
 mod exporter;
+mod job;
 mod keys;
 mod shown;
 mod target;
 
+pub use crm_journal as journal;
 pub use exporter::{Exporter, Totals};
+pub use job::{SharedJob, signature};
 pub use shown::{key_text, shown_record};
 pub use target::{Outcome, Record, Sent, Statement, Target};

@@ -67,6 +67,9 @@ pub enum Outcome {
     NotApplied,
     /// Sent without an answer.
     Unknown,
+    /// Sent without an answer by an earlier run of the export job, and the CRM cannot tell what became of it: not sent
+    /// now, and never guessed.
+    Unsettled,
     /// Not sent because this is a dry run.
     Dry,
 }

@@ -35,6 +35,7 @@ struct Rule {
 
 const CORE: &str = "crm-core";
 const HTTP: &str = "crm-http";
+const EXPORT: &str = "crm-export";
 const JOURNAL: &str = "crm-journal";
 const SANDBOX: &str = "crm-sandbox";
 const EXTENSION: &str = "crm_fdw";
@@ -81,6 +82,11 @@ const RULES: &[Rule] = &[
         applies: |member| member.name == JOURNAL,
         allows: |dependency| !dependency.is_member || dependency.name == CORE,
         reason: "the journal keeps what became of records, whatever CRM they went to",
+    },
+    Rule {
+        applies: |member| member.name == EXPORT,
+        allows: |dependency| !dependency.is_member || [CORE, JOURNAL].contains(&&*dependency.name),
+        reason: "an export works over any connector and knows none",
     },
     Rule {
         applies: is_connector,
@@ -192,7 +198,8 @@ pub fn check_lock(lock: &str) -> Vec<Violation> {
 }
 
 fn is_connector(member: &Member) -> bool {
-    member.manifest.starts_with("crates/crm-") && ![CORE, HTTP, JOURNAL].contains(&&*member.name)
+    member.manifest.starts_with("crates/crm-")
+        && ![CORE, EXPORT, HTTP, JOURNAL].contains(&&*member.name)
 }
 
 fn is_library_of_extension(name: &str) -> bool {
@@ -276,6 +283,23 @@ mod tests {
             "crates/crm-salesforce/",
             &[("crm-journal", false)],
             &["crm-journal"],
+        );
+    }
+
+    #[test]
+    fn an_export_knows_no_connector() {
+        let lines = [
+            ("crm-core", false),
+            ("crm-journal", false),
+            ("uuid", false),
+            ("crm-http", false),
+            ("crm-salesforce", true),
+        ];
+        check_one(
+            "crm-export",
+            "crates/crm-export/",
+            &lines,
+            &["crm-http", "crm-salesforce"],
         );
     }
 

@@ -8,99 +8,15 @@ use crate::line::{
     self, Begin, End, Line, Outcome, OutcomeElement, SentElement, Signature, TicketLine, VERSION,
 };
 use crate::log::{Log, Medium, Span, forget_hint, shown};
-use crm_core::{Error, ErrorKind, Operation, Result};
+use crate::record::{Claim, IntendedRecord, Intent, Unsettled};
+use crate::recovered::Recovered;
+use crm_core::{Error, ErrorKind, Result};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Elements go into lines of about this many bytes, so that reading needs little memory.
 const LINE_BYTES: usize = if cfg!(test) { 400 } else { 1 << 20 };
-
-/// What the job knows of a record that the source gives.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// It was never sent.
-    New {
-        /// Its number in the job, from 1.
-        number: u32,
-    },
-    /// An earlier run meant to send it, and it is known not to be applied.
-    /// It is sent again, with the key of its [`Intent`].
-    Again {
-        /// Its number.
-        number: u32,
-    },
-    /// The CRM has it: it is skipped.
-    Accepted {
-        /// Its number.
-        number: u32,
-        /// Its remote identifier.
-        id: String,
-    },
-    /// The CRM refused it. It is sent again, with the key of its [`Intent`].
-    Rejected {
-        /// Its number.
-        number: u32,
-        /// The vendor's code.
-        code: String,
-        /// The vendor's text.
-        message: String,
-    },
-    /// It was sent, and nobody knows what became of it. It is settled with the CRM, or left out.
-    Unknown {
-        /// Its number.
-        number: u32,
-        /// The remote job it travelled in.
-        ticket: Option<String>,
-    },
-}
-
-impl Claim {
-    /// The record's number in the job, from 1.
-    pub fn number(&self) -> u32 {
-        match self {
-            Self::New { number }
-            | Self::Again { number }
-            | Self::Accepted { number, .. }
-            | Self::Rejected { number, .. }
-            | Self::Unknown { number, .. } => *number,
-        }
-    }
-}
-
-/// A record about to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IntendedRecord {
-    /// The number its claim gave.
-    pub number: u32,
-    /// What is done with it.
-    pub operation: Operation,
-    /// The record as it is sent, a JSON document: for people, and for sending it again.
-    pub record: String,
-    /// The key that the exporter made up for it, so that it can be looked for.
-    pub key: Option<String>,
-}
-
-/// What was kept of a record before it was sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Intent {
-    /// What was to be done with it.
-    pub operation: Operation,
-    /// The record, a JSON document.
-    pub record: String,
-    /// The key that the exporter made up for it.
-    pub key: Option<String>,
-}
-
-/// Records that nobody knows the outcome of, and that travelled together.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unsettled {
-    /// The remote job. Where there is none, the records went by plain calls, or into a remote job that was not yet
-    /// named, and then none of them was sent.
-    pub ticket: Option<String>,
-    /// Their numbers, in order.
-    pub numbers: Vec<u32>,
-}
 
 /// An export job, held by this process alone until it is dropped.
 pub struct Job {
@@ -246,6 +162,7 @@ impl Job {
 
     /// Keeps records that are about to be sent. Only after it returns may they be sent.
     ///
+    /// A record whose outcome is unknown may be sent again only where that cannot make a second one, by its key.
     /// Records that a check made here rejects can be kept with their batch, so that the list is complete.
     /// `ticket` is the remote job they travel in, if it is known by now.
     ///
@@ -501,56 +418,6 @@ impl Unsent<'_> {
             key: record.key.clone(),
             record: json,
         }))
-    }
-}
-
-/// What a file holds.
-pub(crate) struct Recovered {
-    pub log: Log,
-    pub index: Index,
-    /// The first line; nothing when the file was not written so far.
-    pub begin: Option<Begin>,
-    /// When the job was begun, in microseconds since the Unix epoch.
-    pub begun_at: i64,
-}
-
-impl Recovered {
-    /// Reads a job's file and changes nothing in it. `name` is the job's, if the caller knows it.
-    /// `see` gets the place and the time of each line.
-    pub fn read(
-        medium: Box<dyn Medium>,
-        name: Option<&str>,
-        mut see: impl FnMut(u64, i64),
-    ) -> Result<Self> {
-        let mut index = Index::default();
-        let mut begin: Option<(Begin, i64)> = None;
-        let log = Log::read(medium, name.unwrap_or("?"), |again, bytes, line, place| {
-            if again {
-                index = Index::default();
-            }
-            if line.line == 0 {
-                let first = line
-                    .begin
-                    .clone()
-                    .ok_or("it does not say what the job is")?;
-                if first.version != VERSION {
-                    return Err(format!("it has version {} of the format", first.version));
-                }
-                if name.is_some_and(|name| name != first.job) {
-                    return Err(format!("it is of another job, \"{}\"", shown(&first.job)));
-                }
-                begin = Some((first, line.at));
-            }
-            see(place, line.at);
-            index.take(bytes, line, place)
-        })?;
-        let (begin, begun_at) = begin.unzip();
-        Ok(Self {
-            log,
-            index,
-            begin,
-            begun_at: begun_at.unwrap_or_default(),
-        })
     }
 }
 

@@ -35,9 +35,10 @@
 //! in the next line; nothing was sent before its last line was kept.
 //! Each line is flushed before the next is written, so a crash can harm the last line alone, and a harmed last line is
 //! one that nobody relied on yet: it is cut off. Harm anywhere else is an error, never guessed around.
-//! A new file gets its name only once its first line is flushed.
+//! A job that starts anew gets a new file, which takes the place of the old one once its first line is flushed.
 //!
-//! Measured with a record of 100 bytes of JSON: 338 bytes of file for each accepted record, about 45 bytes of memory.
+//! Measured with a million accepted records of 106 bytes of JSON in batches of 200 (`examples/measure.rs`): 268 bytes
+//! of file and 53 bytes of memory for each, 1.7 s to read it all again, two flushes for each batch.
 
 mod directory;
 mod fingerprint;
@@ -47,12 +48,15 @@ mod line;
 mod listing;
 mod log;
 mod name;
+mod record;
+mod recovered;
 #[cfg(test)]
 mod tests;
 
 pub use directory::{Directory, Settlement};
 pub use fingerprint::Fingerprint;
 pub use index::Counts;
-pub use job::{Claim, IntendedRecord, Intent, Job, Unsettled};
+pub use job::Job;
 pub use line::{Outcome, Signature};
 pub use listing::{JobState, JobSummary, RecordEntry, RecordStatus, Records};
+pub use record::{Claim, IntendedRecord, Intent, Unsettled};

@@ -3,10 +3,10 @@
 
 use crate::directory::{Directory, no_job};
 use crate::index::{Counts, Status};
-use crate::job::Recovered;
 use crate::line::{Outcome, OutcomeElement, SentElement, Signature};
 use crate::log::could_not;
 use crate::name::{SUFFIX, job_of_stem};
+use crate::recovered::Recovered;
 use crm_core::{Error, Operation, Result};
 use std::fs;
 

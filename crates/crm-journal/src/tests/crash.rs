@@ -2,8 +2,10 @@
 
 use super::disk::Disk;
 use crate::fingerprint::Fingerprint;
-use crate::job::{Claim, IntendedRecord, Job, Recovered, Unsettled};
+use crate::job::Job;
 use crate::line::{Outcome, Signature};
+use crate::record::{Claim, IntendedRecord, Unsettled};
+use crate::recovered::Recovered;
 use crm_core::{ErrorKind, Operation, Result, Value};
 use std::collections::BTreeMap;
 
@@ -63,6 +65,7 @@ fn export(disk: &Disk, durable: &mut Known) -> Result<()> {
         job.claim(fingerprint(value))?;
     }
     job.intend(&(1..=6).map(record).collect::<Vec<_>>(), None)?;
+    assert!(disk.is_flushed());
     durable.extend((1..=6).map(|number| (number, None)));
     let rejected = Outcome::Rejected {
         code: "BAD".to_owned(),
@@ -76,13 +79,18 @@ fn export(disk: &Disk, durable: &mut Known) -> Result<()> {
         (4, Outcome::Unknown { reason: reason() }),
     ];
     job.outcomes(&outcomes)?;
+    assert!(disk.is_flushed());
     durable.extend(outcomes.map(|(number, outcome)| (number, Some(outcome))));
     job.intend(&[record(7), record(8)], None)?;
+    assert!(disk.is_flushed());
     durable.extend([(7, None), (8, None)]);
     job.attach_ticket("750", &[7, 8])?;
+    assert!(disk.is_flushed());
     job.outcomes(&[(7, accepted(7))])?;
+    assert!(disk.is_flushed());
     durable.insert(7, Some(accepted(7)));
     job.finish()?;
+    assert!(disk.is_flushed());
     Ok(())
 }
 

@@ -15,6 +15,8 @@ struct State {
     room: Option<usize>,
     sync_fails: bool,
     truncate_fails: bool,
+    /// Something was written that a power loss would take away.
+    is_dirty: bool,
 }
 
 impl Disk {
@@ -31,6 +33,11 @@ impl Disk {
 
     pub fn len(&self) -> usize {
         self.0.lock().unwrap().content.len()
+    }
+
+    /// Whether a power loss takes nothing away.
+    pub fn is_flushed(&self) -> bool {
+        !self.0.lock().unwrap().is_dirty
     }
 
     /// `None` is no limit.
@@ -59,6 +66,11 @@ impl Medium for Disk {
 
     fn write_at(&self, bytes: &[u8], place: u64) -> io::Result<()> {
         let mut state = self.0.lock().unwrap();
+        assert!(
+            !state.is_dirty,
+            "a line is written before the one before it is flushed"
+        );
+        state.is_dirty = true;
         let n_bytes = state.room.unwrap_or(usize::MAX).min(bytes.len());
         let end = place as usize + n_bytes;
         if state.content.len() < end {
@@ -79,6 +91,7 @@ impl Medium for Disk {
         if state.truncate_fails {
             return Err(io::Error::other("no way back"));
         }
+        state.is_dirty = true;
         let freed = state.content.len().saturating_sub(length as usize);
         state.room = state.room.map(|room| room + freed);
         state.content.truncate(length as usize);
@@ -86,9 +99,11 @@ impl Medium for Disk {
     }
 
     fn sync(&self) -> io::Result<()> {
-        if self.0.lock().unwrap().sync_fails {
+        let mut state = self.0.lock().unwrap();
+        if state.sync_fails {
             return Err(io::Error::other("the disk does not answer"));
         }
+        state.is_dirty = false;
         Ok(())
     }
 }

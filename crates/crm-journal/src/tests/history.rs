@@ -2,8 +2,9 @@
 
 use super::crash::{Known, fingerprint, known, open, record};
 use super::disk::Disk;
-use crate::job::{Claim, Job};
+use crate::job::Job;
 use crate::line::Outcome;
+use crate::record::Claim;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -39,19 +39,12 @@ impl Directory {
     /// When it cannot be made.
     pub fn new(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        if !path.is_dir() {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&path)
-                .and_then(|()| sync_above(&path))
-                .map_err(|error| {
-                    Error::new(
-                        ErrorKind::StorageFailed,
-                        format!("could not make folder \"{}\": {error}", path.display()),
-                    )
-                })?;
-        }
+        make_folder(&path).map_err(|error| {
+            Error::new(
+                ErrorKind::StorageFailed,
+                format!("could not make folder \"{}\": {error}", path.display()),
+            )
+        })?;
         Ok(Self { path })
     }
 
@@ -70,6 +63,13 @@ impl Directory {
         let Some(_held) = open_locked(&path, name, false)? else {
             return Ok(false);
         };
+        // Left by a process that was killed while it put a new file in the place of the old one.
+        match fs::remove_file(self.new_path(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(could_not("drop", name, &error));
+            }
+            _ => {}
+        }
         fs::remove_file(&path)
             .and_then(|()| self.sync())
             .map_err(|error| could_not("drop", name, &error))?;
@@ -126,7 +126,7 @@ impl Directory {
     pub(crate) fn replace(&self, name: &str, content: &[u8]) -> Result<File> {
         let _guard = self.guard(name)?;
         let path = self.file_path(name);
-        let new_path = self.path.join(format!("{}{NEW_SUFFIX}", stem(name)));
+        let new_path = self.new_path(name);
         let put = || -> io::Result<File> {
             let mut file = options().create(true).truncate(true).open(&new_path)?;
             file.try_lock()?;
@@ -160,6 +160,10 @@ impl Directory {
 
     pub(crate) fn file_path(&self, name: &str) -> PathBuf {
         self.path.join(format!("{}{SUFFIX}", stem(name)))
+    }
+
+    fn new_path(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{}{NEW_SUFFIX}", stem(name)))
     }
 
     fn guard(&self, name: &str) -> Result<File> {
@@ -216,9 +220,20 @@ fn open_locked(path: &Path, name: &str, create: bool) -> Result<Option<File>> {
     }
 }
 
-fn sync_above(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(above) if !above.as_os_str().is_empty() => File::open(above)?.sync_all(),
-        _ => Ok(()),
+/// Makes a folder and those above it, and returns when their names are on the disk.
+fn make_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
     }
+    let above = match path.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    make_folder(above)?;
+    match DirBuilder::new().mode(0o700).create(path) {
+        // Another process may make it at the same time.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        made => made?,
+    }
+    File::open(above)?.sync_all()
 }

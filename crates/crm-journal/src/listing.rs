@@ -4,10 +4,9 @@
 use crate::directory::{Directory, no_job};
 use crate::index::{Counts, Status};
 use crate::line::{Outcome, OutcomeElement, SentElement, Signature};
-use crate::log::could_not;
 use crate::name::{SUFFIX, job_of_stem};
 use crate::recovered::Recovered;
-use crm_core::{Error, Operation, Result};
+use crm_core::{Error, ErrorKind, Operation, Result};
 use std::fs;
 
 /// Where a job stands.
@@ -128,7 +127,13 @@ impl Directory {
     /// When the folder cannot be read. A damaged file is a [`JobState::Damaged`] job and no error.
     pub fn jobs(&self) -> Result<Vec<JobSummary>> {
         let mut jobs = Vec::new();
-        let failed = |error| could_not("read", "*", &error);
+        let failed = |error| {
+            let folder = self.path().display();
+            Error::new(
+                ErrorKind::StorageFailed,
+                format!("could not read folder \"{folder}\": {error}"),
+            )
+        };
         for entry in fs::read_dir(self.path()).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let file_name = entry.file_name();
@@ -167,7 +172,7 @@ impl Directory {
     /// The records of a job.
     ///
     /// # Errors
-    /// [`crm_core::ErrorKind::OptionValue`] when there is no such job, otherwise when its file cannot be read.
+    /// [`ErrorKind::OptionValue`] when there is no such job, otherwise when its file cannot be read.
     pub fn records(&self, name: &str) -> Result<Records> {
         let (file, is_running) = self
             .look(&self.file_path(name), name)?

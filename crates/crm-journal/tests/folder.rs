@@ -301,6 +301,53 @@ fn a_record_to_be_sent_again_is_sent_by_the_next_run() {
 }
 
 #[test]
+fn a_run_that_went_on_and_did_not_commit_is_interrupted() {
+    let (_temporary, directory) = folder();
+    let mut job = open(&directory, "nightly");
+    let lost = send(&mut job, "lost");
+    assert!(!job.finish().unwrap());
+    drop(job);
+    let mut job = open(&directory, "nightly");
+    let more = send(&mut job, "more");
+    job.outcomes(&[(more, accepted("2")), (lost, accepted("1"))])
+        .unwrap();
+    drop(job);
+    // Started anew it would send both again.
+    assert_eq!(directory.jobs().unwrap()[0].state, JobState::Interrupted);
+    let mut job = open(&directory, "nightly");
+    assert!(matches!(
+        job.claim(fingerprint("more")).unwrap(),
+        Claim::Accepted { .. }
+    ));
+}
+
+#[test]
+fn a_file_left_by_a_killed_replacement_is_in_nobodys_way() {
+    let (_temporary, directory) = folder();
+    assert!(open(&directory, "nightly").finish().unwrap());
+    let left = directory.path().join("job-nightly.journal.new");
+    let garbage = "x".repeat(10_000);
+    fs::write(&left, &garbage).unwrap();
+    assert_eq!(directory.jobs().unwrap().len(), 1);
+    let mut job = open(&directory, "nightly");
+    let number = send(&mut job, "Acme");
+    drop(job);
+    assert!(!left.exists());
+    let mut job = open(&directory, "nightly");
+    assert_eq!(
+        job.claim(fingerprint("Acme")).unwrap(),
+        Claim::Unknown {
+            number,
+            ticket: None
+        }
+    );
+    drop(job);
+    fs::write(&left, &garbage).unwrap();
+    assert!(directory.forget("nightly").unwrap());
+    assert!(!left.exists());
+}
+
+#[test]
 fn a_record_that_left_the_source_does_not_hold_up_the_job() {
     let (_temporary, directory) = folder();
     let mut job = open(&directory, "nightly");

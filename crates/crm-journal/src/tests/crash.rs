@@ -204,6 +204,51 @@ fn a_lost_outcome_leaves_the_record_unknown_with_its_ticket() {
 }
 
 #[test]
+fn a_record_sent_again_leaves_its_old_ticket() {
+    let disk = Disk::default();
+    let mut job = open(&disk).unwrap();
+    job.claim(fingerprint(1)).unwrap();
+    job.intend(&[record(1)], Some("750")).unwrap();
+    let reason = String::new();
+    job.outcomes(&[(1, Outcome::NotApplied { reason })])
+        .unwrap();
+    job.intend(&[record(1)], None).unwrap();
+    for job in [job, open(&disk).unwrap()] {
+        let tickets: Vec<_> = job
+            .unsettled()
+            .into_iter()
+            .map(|group| group.ticket)
+            .collect();
+        assert_eq!(tickets, [None]);
+    }
+}
+
+#[test]
+fn a_crash_between_the_lines_of_a_large_batch_leaves_none_of_it() {
+    let disk = Disk::default();
+    let mut job = open(&disk).unwrap();
+    let records: Vec<_> = (1..=50)
+        .map(|value| record(job.claim(fingerprint(value)).unwrap().number()))
+        .collect();
+    let before = disk.len();
+    job.intend(&records, None).unwrap();
+    drop(job);
+    let content = disk.content();
+    let ends: Vec<_> = (before..content.len())
+        .filter(|place| content[*place] == b'\n')
+        .collect();
+    assert!(ends.len() > 5);
+    let (last, others) = ends.split_last().unwrap();
+    for end in others {
+        let disk = Disk::with(&content[..=*end]);
+        assert_eq!(open(&disk).unwrap().counts().recorded, 0);
+        assert_eq!(disk.len(), before);
+    }
+    let job = open(&Disk::with(&content[..=*last])).unwrap();
+    assert_eq!(job.unsettled()[0].numbers, (1..=50).collect::<Vec<_>>());
+}
+
+#[test]
 fn harm_is_an_error_unless_it_is_at_the_end() {
     let disk = Disk::default();
     export(&disk, &mut Known::new()).unwrap();

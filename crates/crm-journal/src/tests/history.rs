@@ -168,7 +168,7 @@ fn run(steps: &[Step], disk: &Disk) -> Vec<(usize, Known)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn a_history_cut_at_any_byte_is_a_shorter_history(steps in prop::collection::vec(step(), 1..25)) {

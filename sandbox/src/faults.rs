@@ -7,6 +7,7 @@ use axum::body::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
+use crate::hold::Point;
 use crate::salesforce::errors::{ApiError, JSON, Reply};
 
 /// Depth of the `deep` fault unless `bytes` says otherwise.
@@ -50,6 +51,8 @@ pub enum Kind {
     Html,
     /// 200 with nothing.
     Empty,
+    /// The request waits for `POST /release`, as `at` says.
+    Hold,
 }
 
 impl Kind {
@@ -91,6 +94,10 @@ pub struct Fault {
     pub bytes: Option<usize>,
     /// For `slow`: milliseconds.
     pub ms: Option<u64>,
+    /// For `hold`: where, `before` unless given.
+    pub at: Option<Point>,
+    /// For `hold` before: whether a released request is carried out, true unless given.
+    pub apply_on_release: Option<bool>,
     /// For `redirect` and `foreign_next_link`: where to, `https://evil.example` unless given.
     pub host: Option<String>,
 }
@@ -226,7 +233,8 @@ impl Fault {
 
     /// Changes a real answer; one without a place to change stays as it is.
     pub fn distort(&self, reply: &mut Reply) {
-        let body = std::mem::take(&mut reply.body);
+        let body = reply.whole();
+        reply.lead = Bytes::new();
         let changed = match self.kind {
             Kind::Malformed => Some(body.slice(..body.len() / 2)),
             Kind::ForeignNextLink => foreign_link(&body, self.host()),

@@ -8,6 +8,7 @@
 mod admin;
 mod faults;
 mod generate;
+mod hold;
 mod journal;
 mod request;
 mod salesforce;
@@ -153,6 +154,7 @@ struct State {
     journal: journal::Journal,
     /// Moves on when hanging requests are to be let go.
     hanging: watch::Sender<u64>,
+    holds: hold::Holds,
 }
 
 impl State {
@@ -210,6 +212,7 @@ pub async fn start(config: Config) -> Result<Sandbox, StartError> {
         faults: faults::Faults::default(),
         journal: journal::Journal::default(),
         hanging: watch::Sender::new(0),
+        holds: hold::Holds::default(),
     });
     let handles = listeners
         .into_iter()

@@ -12,10 +12,12 @@ use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use futures_util::stream;
 use rustls::ServerConfig;
+use serde_json::json;
 use tower::service_fn;
 
 use crate::State;
 use crate::faults::{self, Fault, Kind};
+use crate::hold::Point;
 use crate::journal::Entry;
 use crate::request::{Host, Request};
 use crate::salesforce::{self, errors::Reply};
@@ -88,6 +90,9 @@ async fn handle_request(
         .0);
     };
     let request = Request::new(head.method.as_str(), &target, head.headers, body, host);
+    if let Some(reply) = held(&state, &request).await {
+        return Ok(respond(&state, &request.headers, reply).0);
+    }
     if request.path.starts_with("/_sandbox") {
         let reply = blocking(&state, &request, |state, request| {
             admin::answer(state, request)
@@ -149,6 +154,10 @@ async fn outcome(
                 let _ = hanging.changed().await;
                 return Err(Dropped);
             }
+            Kind::Hold => {
+                let reply = hold(state, request, fault).await.ok_or(Dropped)?;
+                return Ok(respond(state, &request.headers, reply));
+            }
             Kind::Huge => return Ok((endless(), 0)),
             Kind::Unauthorized => state.salesforce.doorman.expire(Some(request)),
             Kind::Slow => {
@@ -184,6 +193,54 @@ async fn outcome(
     Ok(respond(state, &request.headers, reply))
 }
 
+/// The admin calls that wait: for a request to be held, and for held ones to end.
+async fn held(state: &State, request: &Request) -> Option<Reply> {
+    let number = |name: &str| request.parameter(name).and_then(|text| text.parse().ok());
+    match (request.method.as_str(), request.path.as_str()) {
+        ("GET", "/_sandbox/held") => {
+            let most = Duration::from_millis(number("wait_ms").unwrap_or(0));
+            let count = number("count").unwrap_or(1);
+            let count = usize::try_from(count).unwrap_or(usize::MAX);
+            Some(Reply::ok(&state.holds.wait(count, most).await))
+        }
+        ("POST", "/_sandbox/release") => {
+            let released = state.holds.release(true).await;
+            Some(Reply::ok(&json!({"released": released})))
+        }
+        ("POST", "/_sandbox/reset") => {
+            state.holds.release(false).await;
+            None
+        }
+        _ => None,
+    }
+}
+
+/// Holds a request as its fault says. The work is a task of its own, for the request ends with its
+/// connection when the client goes. `None` when it is given up.
+async fn hold(state: &Arc<State>, request: &Request, fault: &Fault) -> Option<Reply> {
+    let at = fault.at.unwrap_or(Point::Before);
+    let apply = fault.apply_on_release.unwrap_or(true);
+    let (state, request) = (Arc::clone(state), request.clone());
+    let work = tokio::spawn(async move {
+        let answer = |state: &State, request: &Request| state.salesforce.answer(request);
+        let (method, path) = (request.method.clone(), request.path.clone());
+        let done = match at {
+            Point::Before => None,
+            Point::After => Some(blocking(&state, &request, answer).await),
+        };
+        let mut ticket = state.holds.hold(&method, &path, at);
+        let go_on = ticket.wait().await;
+        let reply = match done {
+            Some(reply) => go_on.then_some(reply),
+            None if go_on && apply => Some(blocking(&state, &request, answer).await),
+            None => None,
+        };
+        ticket.finish();
+        reply
+    });
+    work.await.ok().flatten()
+}
+
 /// Runs an answer off the network threads: a query over a million records takes a while.
 async fn blocking(
     state: &Arc<State>,
@@ -203,18 +260,29 @@ fn respond(state: &State, headers: &HeaderMap, reply: Reply) -> (Response<Body>,
         .iter()
         .any(|value| value.to_str().is_ok_and(|v| v.contains("gzip")));
     // What was compressed ahead is meant to be sent so: Bulk results always are.
-    let compress =
-        accepts && (reply.gzip.is_some() || state.config.gzip && reply.body.len() >= MIN_GZIP);
-    let body = match compress {
-        true => reply.gzip.clone().unwrap_or_else(|| gzip(&reply.body)),
-        false => reply.body.clone(),
+    let length = reply.lead.len() + reply.body.len();
+    let compress = accepts && (reply.gzip.is_some() || state.config.gzip && length >= MIN_GZIP);
+    let (body, bytes) = match compress {
+        true => {
+            let packed = reply.gzip.clone().unwrap_or_else(|| gzip(&reply.whole()));
+            let bytes = packed.len();
+            (Body::from(packed), bytes)
+        }
+        false if reply.lead.is_empty() => (Body::from(reply.body.clone()), length),
+        false => {
+            let pieces = [reply.lead.clone(), reply.body.clone()].map(Ok::<_, Infallible>);
+            (Body::from_stream(stream::iter(pieces)), length)
+        }
     };
-    let bytes = body.len();
-    let mut response = Response::new(Body::from(body));
+    let mut response = Response::new(body);
     *response.status_mut() = axum::http::StatusCode::from_u16(reply.status).unwrap_or_default();
     let out = response.headers_mut();
     if let Some(content_type) = reply.content_type {
         out.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    }
+    if !reply.lead.is_empty() {
+        // A body in pieces does not say by itself how long it is.
+        out.insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
     }
     if compress {
         out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));

@@ -1,17 +1,15 @@
 //! The part of the admin interface that looks at records and writes around the API: counts, searches,
-//! record errors on demand, the clock, removal for good.
+//! record errors on demand, the clock, bulk changes.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::parse;
 use crate::request::Request;
 use crate::salesforce::Salesforce;
 use crate::salesforce::errors::{ApiError, Reply};
 use crate::salesforce::store::{Cell, SObject};
-use crate::salesforce::write::input::{Input, Record};
 use crate::salesforce::write::rules::RecordRule;
-use crate::salesforce::write::{self, Operation, Options};
 
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -24,13 +22,6 @@ enum OneOrMany {
 #[serde(deny_unknown_fields)]
 struct Clock {
     offset_s: i64,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ids {
-    object: String,
-    ids: Vec<String>,
 }
 
 /// Answers what the rest of the admin interface does not know.
@@ -66,7 +57,10 @@ pub fn route(salesforce: &Salesforce, request: &Request, path: &str) -> Result<R
             salesforce.log.set(parse(&request.body)?);
             Ok(Reply::bare(204))
         }
-        ("POST", "/erase") => erase(salesforce, &parse(&request.body)?),
+        ("POST", "/records") => salesforce
+            .change(parse(&request.body)?)
+            .map(|made| Reply::ok(&made)),
+        ("POST", "/commit") => salesforce.commit().map(|made| Reply::ok(&made)),
         _ => Err(ApiError::not_found()),
     }
 }
@@ -116,26 +110,4 @@ fn shows(object: &SObject, row: u32, field: usize, value: &str) -> bool {
         Cell::Null => value.is_empty(),
         Cell::Blob(_) => false,
     }
-}
-
-/// Removes records for good; only the deletion log knows them afterwards.
-fn erase(salesforce: &Salesforce, wanted: &Ids) -> Result<Reply, ApiError> {
-    let options = Options {
-        user: 0,
-        at: salesforce.clock.now(),
-        text_values: false,
-        allow_save: true,
-        update_only: false,
-    };
-    let mut erased: Vec<Value> = Vec::new();
-    for id in &wanted.ids {
-        let record = Record(vec![("Id".to_owned(), Input::Text(id.clone()))]);
-        let outcome =
-            salesforce.apply(&Operation::HardDelete, &wanted.object, &record, &options)?;
-        if !outcome.errors.is_empty() {
-            return Err(write::refusal(&outcome.errors));
-        }
-        erased.extend(outcome.id.map(Value::from));
-    }
-    Ok(Reply::ok(&json!({"ids": erased})))
 }

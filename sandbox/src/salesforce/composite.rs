@@ -82,7 +82,7 @@ fn subrequest(method: &str, url: &str, headers: &HeaderMap, body: String) -> Req
 
 /// The body as it stands, or null when there is none.
 fn raw(reply: &Reply) -> Box<RawValue> {
-    serde_json::from_slice(&reply.body)
+    serde_json::from_slice(&reply.whole())
         .or_else(|_| serde_json::value::to_raw_value(&Value::Null))
         .unwrap_or_default()
 }

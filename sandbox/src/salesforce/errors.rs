@@ -16,9 +16,11 @@ pub struct Reply {
     pub content_type: Option<&'static str>,
     /// Further headers.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, and its gzip form where one is kept ready.
+    /// The beginning of the body, where the rest is shared with other answers.
+    pub lead: Bytes,
+    /// The body behind that.
     pub body: Bytes,
-    /// The body compressed beforehand, so that a page served often is compressed once.
+    /// The body compressed beforehand, beginning and all, so that a page served often is compressed once.
     pub gzip: Option<Bytes>,
 }
 
@@ -29,6 +31,7 @@ impl Reply {
             status,
             content_type: Some(JSON),
             headers: Vec::new(),
+            lead: Bytes::new(),
             body: body.into(),
             gzip: None,
         }
@@ -52,6 +55,14 @@ impl Reply {
         Self {
             content_type: None,
             ..Self::json(status, Bytes::new())
+        }
+    }
+
+    /// Beginning and rest of the body in one piece.
+    pub fn whole(&self) -> Bytes {
+        match self.lead.is_empty() {
+            true => self.body.clone(),
+            false => [&self.lead[..], &self.body[..]].concat().into(),
         }
     }
 

@@ -14,6 +14,7 @@ pub mod id;
 mod limits;
 mod metadata;
 mod organisation;
+mod pages;
 mod query;
 mod retrieve;
 mod rows;
@@ -31,8 +32,7 @@ use errors::{ApiError, Reply};
 use limits::Allotment;
 use query::Queries;
 use store::Store;
-use write::input::Record;
-use write::{Operation, Options, Outcome, collections, single};
+use write::{Options, behind, collections, single};
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -49,6 +49,7 @@ pub struct Salesforce {
     pub clock: Clock,
     /// How the deletion log behaves.
     pub log: changes::Log,
+    late: behind::Late,
     /// Sign-ins and tokens.
     pub doorman: Doorman,
     /// The daily call count.
@@ -79,6 +80,7 @@ impl Salesforce {
             writing: Mutex::default(),
             clock: Clock::default(),
             log: changes::Log::default(),
+            late: behind::Late::default(),
             doorman: Doorman::new(setup.login_url, setup.instance_url),
             allotment: Allotment::default(),
             queries: Queries::new(setup.page_cap, setup.gzip),
@@ -278,21 +280,31 @@ impl Salesforce {
         }
     }
 
-    /// Writes one record of an object, outside of any transaction.
+    /// Makes a change behind the API's back, or keeps it until the next commit.
     ///
     /// # Errors
-    /// 404 for an unknown object; a refused record is an outcome.
-    pub fn apply(
-        &self,
-        operation: &Operation,
-        object: &str,
-        record: &Record,
-        options: &Options,
-    ) -> Result<Outcome, ApiError> {
+    /// What [`behind::Change::make`] refuses.
+    pub fn change(&self, change: behind::Change) -> Result<serde_json::Value, ApiError> {
+        let at = change.stamp(self.clock.now())?;
+        if change.late {
+            self.late.add(change, at);
+            return Ok(serde_json::json!({"late": true}));
+        }
+        let _turn = self.writing();
+        change.make(&mut self.records_mut(), at)
+    }
+
+    /// Makes the changes kept so far.
+    ///
+    /// # Errors
+    /// What [`behind::Change::make`] refuses.
+    pub fn commit(&self) -> Result<serde_json::Value, ApiError> {
         let _turn = self.writing();
         let mut store = self.records_mut();
-        let place = store.place(object).ok_or_else(ApiError::not_found)?;
-        Ok(write::apply(&mut store, operation, place, record, options))
+        let made = self.late.take();
+        made.into_iter()
+            .map(|(change, at)| change.make(&mut store, at))
+            .collect()
     }
 
     /// The records, to read; not to be held while asking for anything else of this face.
@@ -344,6 +356,7 @@ impl Salesforce {
         self.bulk.reset();
         self.clock.set_offset(0);
         self.log.set(changes::Settings::default());
+        self.late.take();
         let mut store = self.records_mut();
         store.rules.clear();
         store.written = store::Written::default();

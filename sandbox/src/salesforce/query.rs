@@ -3,14 +3,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::Write as _;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::body::Bytes;
 use serde_json::json;
 
 use super::auth::Session;
-use super::errors::{ApiError, JSON, Reply};
+use super::errors::{ApiError, Reply};
 use super::id;
+use super::pages::{PageSet, View};
 use super::soql::bind;
 use super::soql::eval::{self, Found};
 use super::soql::parser;
@@ -33,16 +33,13 @@ struct ResultSet {
     nodes: Vec<Node>,
     rows: Vec<u32>,
     size: usize,
-    /// The edition of the store the rendered pages show.
-    edition: usize,
-    /// Rendered pages of a full-table result; empty for the others.
-    pages: Vec<OnceLock<Page>>,
 }
 
+/// A result a locator may name.
 #[derive(Clone)]
-struct Page {
-    body: Bytes,
-    gzip: Option<Bytes>,
+enum Opened {
+    Rows(Arc<ResultSet>),
+    Table(Arc<PageSet>),
 }
 
 #[derive(PartialEq, Eq, Hash, Clone)]
@@ -57,8 +54,8 @@ struct SetKey {
 
 #[derive(Default)]
 struct Kept {
-    results: HashMap<String, Arc<ResultSet>>,
-    sets: VecDeque<(SetKey, Arc<ResultSet>)>,
+    results: HashMap<String, Opened>,
+    sets: VecDeque<(SetKey, Arc<PageSet>)>,
     issued: u64,
     last_query: Option<String>,
 }
@@ -92,8 +89,11 @@ impl Queries {
     /// Forgets results and the last statement; rendered pages stay.
     pub fn reset(&self) {
         let mut kept = self.kept();
-        let sets: Vec<Arc<ResultSet>> = kept.sets.iter().map(|(_, r)| Arc::clone(r)).collect();
-        kept.results = sets.into_iter().map(|r| (r.id.clone(), r)).collect();
+        kept.results = kept
+            .sets
+            .iter()
+            .map(|(_, set)| (set.view.id.clone(), Opened::Table(Arc::clone(set))))
+            .collect();
         kept.last_query = None;
     }
 
@@ -128,7 +128,7 @@ impl Queries {
         let plan = bind::bind(&parser::parse(soql)?, store)?;
         let size = self.page_size(batch, &plan);
         if let Some(set) = self.full_table(store, session, version, &plan, size, all) {
-            return Ok(self.page(store, &set, 0, size));
+            return Ok(set.answer(store, 0, size));
         }
         match eval::run(&plan, store, all)? {
             Found::Count(count) => Ok(Reply::ok(
@@ -154,14 +154,13 @@ impl Queries {
                     nodes,
                     rows,
                     size,
-                    edition: 0,
-                    pages: Vec::new(),
                 });
                 if result.rows.len() > size {
                     let mut kept = self.kept();
-                    kept.results.insert(result.id.clone(), Arc::clone(&result));
+                    let opened = Opened::Rows(Arc::clone(&result));
+                    kept.results.insert(result.id.clone(), opened);
                 }
-                Ok(self.page(store, &result, 0, size))
+                Ok(page(store, &result, 0, size))
             }
         }
     }
@@ -193,7 +192,7 @@ impl Queries {
         plan: &Plan,
         size: usize,
         all: bool,
-    ) -> Option<Arc<ResultSet>> {
+    ) -> Option<Arc<PageSet>> {
         let Output::Records(nodes) = &plan.output else {
             return None;
         };
@@ -212,34 +211,34 @@ impl Queries {
             size,
             all,
         };
-        let edition = store.edition();
         let find = |kept: &Kept| {
             kept.sets
                 .iter()
-                .find(|(k, set)| *k == key && set.edition == edition)
-                .map(|(_, result)| Arc::clone(result))
+                .find(|(k, _)| *k == key)
+                .map(|(_, set)| Arc::clone(set))
         };
-        if let Some(found) = find(&self.kept()) {
-            return Some(found);
+        let known = find(&self.kept());
+        if let Some(set) = &known
+            && set.is_current(store)
+        {
+            return known;
         }
-        let object = store.object(plan.object);
-        let rows: Vec<u32> = (0..object.len())
-            .filter(|&row| object.is_visible(row, all))
-            .collect();
-        let count = rows.len().div_ceil(size).max(1);
-        let result = Arc::new(ResultSet {
-            id: self.next_id(),
-            user: session.user,
-            version: version.to_owned(),
-            object: plan.object,
-            nodes: nodes.clone(),
-            rows,
-            size,
-            edition,
-            pages: (0..count).map(|_| OnceLock::new()).collect(),
+        let set = known.and_then(|set| set.follow(store)).unwrap_or_else(|| {
+            let view = View {
+                id: self.next_id(),
+                user: session.user,
+                version: version.to_owned(),
+                object: plan.object,
+                nodes: nodes.clone(),
+                size,
+                all,
+                gzip: self.gzip,
+            };
+            PageSet::new(view, store)
         });
+        let set = Arc::new(set);
         let mut kept = self.kept();
-        if let Some(found) = find(&kept) {
+        if let Some(found) = find(&kept).filter(|found| found.is_current(store)) {
             return Some(found);
         }
         let outdated = kept.sets.iter().position(|(k, _)| *k == key);
@@ -250,22 +249,13 @@ impl Queries {
         };
         if let Some((_, old)) = old {
             // Its locators stay good; only the rendered pages go.
-            let slim = ResultSet {
-                id: old.id.clone(),
-                user: old.user,
-                version: old.version.clone(),
-                object: old.object,
-                nodes: old.nodes.clone(),
-                rows: old.rows.clone(),
-                size: old.size,
-                edition: old.edition,
-                pages: Vec::new(),
-            };
-            kept.results.insert(slim.id.clone(), Arc::new(slim));
+            let slim = Opened::Table(Arc::new(old.slim()));
+            kept.results.insert(old.view.id.clone(), slim);
         }
-        kept.results.insert(result.id.clone(), Arc::clone(&result));
-        kept.sets.push_back((key, Arc::clone(&result)));
-        Some(result)
+        let opened = Opened::Table(Arc::clone(&set));
+        kept.results.insert(set.view.id.clone(), opened);
+        kept.sets.push_back((key, Arc::clone(&set)));
+        Some(set)
     }
 
     /// The page a locator names.
@@ -283,41 +273,30 @@ impl Queries {
         let invalid = || ApiError::bad("INVALID_QUERY_LOCATOR", "invalid query locator");
         let (id, offset) = locator.split_once('-').ok_or_else(invalid)?;
         let offset: usize = offset.parse().map_err(|_| invalid())?;
-        let result = self.kept().results.get(id).cloned().ok_or_else(invalid)?;
-        if result.user != session.user || result.version != version || offset >= result.rows.len() {
+        let opened = self.kept().results.get(id).cloned().ok_or_else(invalid)?;
+        let (user, of, size, known) = match &opened {
+            Opened::Rows(result) => (
+                result.user,
+                &result.version,
+                result.size,
+                offset < result.rows.len(),
+            ),
+            Opened::Table(set) => {
+                let view = &set.view;
+                (view.user, &view.version, view.size, set.holds(offset))
+            }
+        };
+        if user != session.user || of != version || !known {
             return Err(invalid());
         }
         let size = match batch_size(request)? {
-            Some(batch) if batch < result.size => self.cap(batch),
-            _ => result.size,
+            Some(batch) if batch < size => self.cap(batch),
+            _ => size,
         };
-        Ok(self.page(store, &result, offset, size))
-    }
-
-    fn page(&self, store: &Store, result: &ResultSet, offset: usize, size: usize) -> Reply {
-        let kept = (size == result.size && offset.is_multiple_of(size))
-            .then(|| result.pages.get(offset / size))
-            .flatten();
-        let page = match kept {
-            Some(slot) => slot
-                .get_or_init(|| {
-                    let body = render(store, result, offset, size);
-                    let gzip = self.gzip.then(|| crate::gzip(&body));
-                    Page { body, gzip }
-                })
-                .clone(),
-            None => Page {
-                body: render(store, result, offset, size),
-                gzip: None,
-            },
-        };
-        Reply {
-            status: 200,
-            content_type: Some(JSON),
-            headers: Vec::new(),
-            body: page.body,
-            gzip: page.gzip,
-        }
+        Ok(match &opened {
+            Opened::Rows(result) => page(store, result, offset, size),
+            Opened::Table(set) => set.answer(store, offset, size),
+        })
     }
 
     /// Renders all pages of a full-table statement ahead, on all processors.
@@ -346,17 +325,18 @@ impl Queries {
             for worker in 0..workers {
                 let set = &set;
                 scope.spawn(move || {
-                    for page in (worker..set.pages.len()).step_by(workers) {
-                        self.page(store, set, page * size, size);
+                    for page in (worker..set.len()).step_by(workers) {
+                        set.render(store, page);
                     }
                 });
             }
         });
-        Ok(set.pages.len())
+        Ok(set.len())
     }
 }
 
-fn render(store: &Store, result: &ResultSet, offset: usize, size: usize) -> Bytes {
+/// A page of a result that is no whole table.
+fn page(store: &Store, result: &ResultSet, offset: usize, size: usize) -> Reply {
     let total = result.rows.len();
     let end = (offset + size).min(total);
     let mut out = Vec::with_capacity(64 + (end - offset) * 256);
@@ -384,7 +364,7 @@ fn render(store: &Store, result: &ResultSet, offset: usize, size: usize) -> Byte
         );
     }
     out.extend_from_slice(b"]}");
-    Bytes::from(out)
+    Reply::json(200, out)
 }
 
 /// `Sforce-Query-Options: batchSize=N`, held between 200 and 2,000.

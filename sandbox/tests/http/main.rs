@@ -1,7 +1,10 @@
 //! The sandbox as a client meets it, over HTTPS; one program, so that it is linked once.
 
 mod bulk_query;
+mod changed_rows;
+mod collections;
 mod common;
+mod crashes;
 mod faults;
 mod jobs;
 mod paging;

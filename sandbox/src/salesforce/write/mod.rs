@@ -2,6 +2,7 @@
 //! Values are checked against the description, lookups against the records, and the server's own fields
 //! are stamped. Section 8 of the protocol page.
 
+pub mod behind;
 pub mod collections;
 mod derive;
 pub mod input;

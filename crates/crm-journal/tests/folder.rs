@@ -7,6 +7,7 @@ use crm_journal::{
 };
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tempfile::TempDir;
 
 fn folder() -> (TempDir, Directory) {
@@ -147,6 +148,36 @@ fn two_at_once_never_both_get_the_job() {
 }
 
 #[test]
+fn forgetting_and_opening_at_once_never_makes_two_holders() {
+    let (_temporary, directory) = folder();
+    let holders = AtomicUsize::new(0);
+    let n_held = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..150 {
+                    if let Ok(mut job) = Job::open(&directory, "nightly", signature()) {
+                        assert_eq!(holders.fetch_add(1, Ordering::SeqCst), 0);
+                        send(&mut job, "Acme");
+                        n_held.fetch_add(1, Ordering::SeqCst);
+                        holders.fetch_sub(1, Ordering::SeqCst);
+                    }
+                }
+            });
+            scope.spawn(|| {
+                for _ in 0..150 {
+                    // It may be held.
+                    if let Err(error) = directory.forget("nightly") {
+                        assert_eq!(error.kind(), ErrorKind::RecordLocked);
+                    }
+                }
+            });
+        }
+    });
+    assert!(n_held.load(Ordering::SeqCst) > 0);
+}
+
+#[test]
 fn another_export_under_an_unfinished_job_is_refused() {
     let (_temporary, directory) = folder();
     let mut job = open(&directory, "it's");
@@ -209,6 +240,9 @@ fn a_finished_job_starts_anew_and_an_interrupted_one_goes_on() {
         job.claim(fingerprint("Acme")).unwrap(),
         Claim::New { number: 1 }
     );
+    // The new file is held as the old one was.
+    let error = Job::open(&directory, "nightly", signature()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::RecordLocked);
 }
 
 #[test]
@@ -480,11 +514,14 @@ fn misuse_is_told_and_changes_nothing() {
         record: json.to_owned(),
         key: None,
     };
+    let done = send(&mut job, "done");
+    job.outcomes(&[(done, accepted("1"))]).unwrap();
     let fresh = job.claim(fingerprint("new")).unwrap().number();
     let path = directory.path().join("job-nightly.journal");
     let before = fs::read(&path).unwrap();
     for (records, what) in [
         (vec![record(number, "{}")], "is under way"),
+        (vec![record(done, "{}")], "is accepted already"),
         (
             vec![record(fresh, "{}"), record(fresh, "{}")],
             "comes twice",
@@ -499,7 +536,11 @@ fn misuse_is_told_and_changes_nothing() {
         let error = job.intend(&records, None).unwrap_err();
         assert!(error.message().ends_with(what), "{error}");
     }
-    for (outcome_of, what) in [(fresh, "is not under way"), (99, "does not exist")] {
+    for (outcome_of, what) in [
+        (fresh, "is not under way"),
+        (done, "is not under way"),
+        (99, "does not exist"),
+    ] {
         let error = job.outcomes(&[(outcome_of, accepted("1"))]).unwrap_err();
         assert!(error.message().ends_with(what), "{error}");
         assert!(job.attach_ticket("750", &[outcome_of]).is_err());

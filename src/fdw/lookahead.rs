@@ -10,7 +10,6 @@
 
 use crate::exec::modify::Unsayable;
 use crate::fdw::running::{Running, has_row_triggers};
-use crate::fdw::scan::iterate_foreign_scan;
 use crate::pg::explain::Explain;
 use crate::pg::list;
 use crm_export::{Record, Statement};
@@ -53,80 +52,29 @@ static METHODS: Methods = Methods {
     },
 };
 
-static mut NEXT_PLANNER: pg_sys::planner_hook_type = None;
-
-/// Makes the node known and puts it into plans; called once, when the library is loaded.
+/// Makes the node known; called once, when the library is loaded.
 pub fn register() {
     // SAFETY: the library is being loaded by the backend's only thread.
-    unsafe {
-        pg_sys::RegisterCustomScanMethods(&raw const METHODS.scan);
-        NEXT_PLANNER = pg_sys::planner_hook;
-        pg_sys::planner_hook = Some(plan);
-    }
+    unsafe { pg_sys::RegisterCustomScanMethods(&raw const METHODS.scan) };
 }
 
-#[pg_guard]
-unsafe extern "C-unwind" fn plan(
-    query: *mut pg_sys::Query,
-    text: *const std::ffi::c_char,
-    options: std::ffi::c_int,
-    parameters: pg_sys::ParamListInfo,
-) -> *mut pg_sys::PlannedStmt {
-    // SAFETY: the planner's own arguments, handed on.
+/// Puts the node between a ModifyTable and its rows, once. This is done when the plan is made and its columns still are
+/// expressions: the planner resolves them in the node as in every other.
+///
+/// # Safety
+/// Called in planning with the planner's own node.
+pub unsafe fn put_under(modify: *mut pg_sys::ModifyTable) {
+    // SAFETY: a plan in the making; what is added is of the planner's memory, as the plan itself is.
     unsafe {
-        let planned = match NEXT_PLANNER {
-            Some(next) => {
-                pg_sys::ffi::pg_guard_ffi_boundary(|| next(query, text, options, parameters))
-            }
-            None => pg_sys::standard_planner(query, text, options, parameters),
-        };
-        put_under((*planned).planTree, planned);
-        for subplan in list::pointers::<pg_sys::Plan>((*planned).subplans) {
-            put_under(subplan, planned);
-        }
-        planned
-    }
-}
-
-/// Puts the node under a ModifyTable that writes at least one foreign table of ours.
-unsafe fn put_under(plan: *mut pg_sys::Plan, planned: *mut pg_sys::PlannedStmt) {
-    // SAFETY: a finished plan; what is added is of the planner's memory, as the plan itself is.
-    unsafe {
-        if plan.is_null() || (*plan).type_ != pg_sys::NodeTag::T_ModifyTable {
+        let child = (*modify).plan.lefttree;
+        let is_there = (*child).type_ == pg_sys::NodeTag::T_CustomScan
+            && std::ptr::eq(
+                (*child.cast::<pg_sys::CustomScan>()).methods,
+                &raw const METHODS.scan,
+            );
+        if is_there {
             return;
         }
-        let modify = plan.cast::<pg_sys::ModifyTable>();
-        let writes_ours = list::integers((*modify).resultRelations).any(|index| {
-            let entry = pg_sys::list_nth((*planned).rtable, index - 1).cast();
-            is_ours(entry)
-        });
-        if writes_ours && !(*plan).lefttree.is_null() {
-            (*plan).lefttree = wrapped((*plan).lefttree);
-        }
-    }
-}
-
-unsafe fn is_ours(entry: *mut pg_sys::RangeTblEntry) -> bool {
-    // SAFETY: an entry of a finished plan; the routine of a foreign table is looked up by the server.
-    unsafe {
-        if (*entry).relkind as u8 != pg_sys::RELKIND_FOREIGN_TABLE {
-            return false;
-        }
-        let routine = pg_sys::GetFdwRoutineByRelId((*entry).relid);
-        (*routine).IterateForeignScan.is_some_and(|function| {
-            std::ptr::fn_addr_eq(
-                function,
-                iterate_foreign_scan as unsafe extern "C-unwind" fn(_) -> _,
-            )
-        })
-    }
-}
-
-/// The node above `child`, giving the same columns.
-unsafe fn wrapped(child: *mut pg_sys::Plan) -> *mut pg_sys::Plan {
-    // SAFETY: nodes are made in the planner's memory; the plan is finished, so columns refer to the node's own list,
-    // which refers to the child's.
-    unsafe {
         let node = pg_sys::palloc0(size_of::<pg_sys::CustomScan>()).cast::<pg_sys::CustomScan>();
         let plan = &raw mut (*node).scan.plan;
         (*plan).type_ = pg_sys::NodeTag::T_CustomScan;
@@ -134,40 +82,14 @@ unsafe fn wrapped(child: *mut pg_sys::Plan) -> *mut pg_sys::Plan {
         (*plan).total_cost = (*child).total_cost;
         (*plan).plan_rows = (*child).plan_rows;
         (*plan).plan_width = (*child).plan_width;
-        (*plan).plan_node_id = (*child).plan_node_id;
-        (*plan).extParam = pg_sys::bms_copy((*child).extParam);
-        (*plan).allParam = pg_sys::bms_copy((*child).allParam);
         (*plan).lefttree = child;
-        let column = |entry: *mut pg_sys::TargetEntry, of: i32| {
-            let expression = (*entry).expr.cast::<pg_sys::Node>();
-            let variable = pg_sys::makeVar(
-                of as _,
-                (*entry).resno,
-                pg_sys::exprType(expression),
-                pg_sys::exprTypmod(expression),
-                pg_sys::exprCollation(expression),
-                0,
-            );
-            pg_sys::makeTargetEntry(
-                variable.cast(),
-                (*entry).resno,
-                (*entry).resname,
-                (*entry).resjunk,
-            )
-        };
-        let entries: Vec<_> = list::pointers::<pg_sys::TargetEntry>((*child).targetlist).collect();
-        (*plan).targetlist = list::from_pointers(
-            entries
-                .iter()
-                .map(|entry| column(*entry, pg_sys::INDEX_VAR)),
-        );
-        (*node).custom_scan_tlist = list::from_pointers(
-            entries
-                .iter()
-                .map(|entry| column(*entry, pg_sys::OUTER_VAR)),
-        );
+        (*plan).targetlist = pg_sys::copyObjectImpl((*child).targetlist.cast()).cast();
+        (*node).custom_scan_tlist = pg_sys::copyObjectImpl((*child).targetlist.cast()).cast();
+        for entry in list::pointers::<pg_sys::TargetEntry>((*node).custom_scan_tlist) {
+            (*entry).resjunk = false;
+        }
         (*node).methods = &raw const METHODS.scan;
-        plan
+        (*modify).plan.lefttree = plan;
     }
 }
 

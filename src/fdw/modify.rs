@@ -17,7 +17,7 @@ use crm_export::Statement;
 use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 use std::ffi::CString;
 
-/// What ON CONFLICT asks for cannot be had; the rest is looked at when the write begins.
+/// Has rows read ahead. What ON CONFLICT asks for cannot be had; the rest is looked at when the write begins.
 #[pg_guard]
 pub unsafe extern "C-unwind" fn plan_foreign_modify(
     _root: *mut pg_sys::PlannerInfo,
@@ -26,6 +26,15 @@ pub unsafe extern "C-unwind" fn plan_foreign_modify(
     _subplan_index: std::ffi::c_int,
 ) -> *mut pg_sys::List {
     // SAFETY: the planner's own node.
+    unsafe {
+        refuse_conflicts(plan);
+        lookahead::put_under(plan);
+    }
+    std::ptr::null_mut()
+}
+
+unsafe fn refuse_conflicts(plan: *mut pg_sys::ModifyTable) {
+    // SAFETY: the caller's node.
     let has_conflict =
         unsafe { (*plan).onConflictAction != pg_sys::OnConflictAction::ONCONFLICT_NONE };
     if has_conflict {
@@ -37,7 +46,6 @@ pub unsafe extern "C-unwind" fn plan_foreign_modify(
             .with_hint("Give the table the option key: INSERT then changes the record that has the key's value, or creates it."),
         );
     }
-    std::ptr::null_mut()
 }
 
 /// The identifier goes with each row to be changed or deleted; with DELETE also what RETURNING names.
@@ -167,7 +175,7 @@ pub unsafe extern "C-unwind" fn begin_foreign_insert(
         let plan = (*mtstate).ps.plan.cast::<pg_sys::ModifyTable>();
         if !plan.is_null() && (*plan).onConflictAction != pg_sys::OnConflictAction::ONCONFLICT_NONE
         {
-            plan_foreign_modify(std::ptr::null_mut(), plan, 0, 0);
+            refuse_conflicts(plan);
         }
         let returning = (*rinfo).ri_returningList;
         let mut running = begin(

@@ -123,6 +123,7 @@ impl Exporter {
         };
         let mut pending = Vec::with_capacity(records.len());
         let mut unknown = Vec::new();
+        let mut refused = Vec::new();
         for (at, record) in records.iter().enumerate() {
             let (mut one, reject) = self.judge(at, record.clone());
             let mut ticket = None;
@@ -159,11 +160,16 @@ impl Exporter {
             match (reject, ticket) {
                 (_, Some(ticket)) => unknown.push((ticket, one)),
                 (Some(reject), None) => {
-                    self.keep_refused(&one, &reject)?;
+                    if let Some(number) = one.number {
+                        refused.push((self.intended(&one, number), (*reject).clone()));
+                    }
                     sent.outcomes[at] = Outcome::Rejected(*reject);
                 }
                 (None, None) => pending.push(one),
             }
+        }
+        if let Some(job) = &self.job {
+            job.refuse(refused)?;
         }
         if !unknown.is_empty() {
             self.settle(unknown, &mut pending, &mut sent, stats).await?;
@@ -349,13 +355,6 @@ impl Exporter {
             fields: form.fields,
             records,
             route,
-        }
-    }
-
-    fn keep_refused(&self, one: &Pending, reject: &Reject) -> Result<()> {
-        match (&self.job, one.number) {
-            (Some(job), Some(number)) => job.refuse(self.intended(one, number), reject),
-            _ => Ok(()),
         }
     }
 

@@ -106,13 +106,16 @@ impl SharedJob {
         self.lock().intend(records, ticket)
     }
 
-    /// Keeps a record that a check has refused.
-    pub(crate) fn refuse(&self, record: IntendedRecord, reject: &Reject) -> Result<()> {
-        let number = record.number;
-        let mut job = self.lock();
-        job.intend(&[record], None)?;
-        let outcome = RecordOutcome::Rejected(reject.clone());
-        job.outcomes(&[(number, Outcome::of_write(&outcome, None))])
+    /// Keeps records that checks have refused, and why.
+    pub(crate) fn refuse(&self, refused: Vec<(IntendedRecord, Reject)>) -> Result<()> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let (records, rejects): (Vec<_>, Vec<_>) = refused.into_iter().unzip();
+        let numbers: Vec<u32> = records.iter().map(|record| record.number).collect();
+        self.intend(&records, None)?;
+        let outcomes: Vec<_> = rejects.into_iter().map(RecordOutcome::Rejected).collect();
+        self.outcomes(&numbers, &outcomes, None)
     }
 
     /// Keeps what became of records.

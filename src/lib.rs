@@ -15,6 +15,7 @@ mod pg;
 mod plan;
 mod runtime;
 mod session;
+mod statistics;
 
 ::pgrx::pg_module_magic!(name, version);
 
@@ -29,6 +30,29 @@ pub extern "C-unwind" fn _PG_init() {
     "../sql/export.sql",
     name = "export",
     requires = [functions::export::list_export_jobs]
+);
+// What SQL functions call must be there before them.
+::pgrx::extension_sql_file!(
+    "../sql/enumeration.sql",
+    name = "enumeration",
+    requires = [
+        functions::catalog::collected_columns,
+        functions::enumeration::enumerated_fields
+    ]
+);
+::pgrx::extension_sql_file!(
+    "../sql/changes.sql",
+    name = "changes",
+    requires = [functions::changes::clock, functions::changes::deletion_log]
+);
+::pgrx::extension_sql_file!(
+    "../sql/stat.sql",
+    name = "stat",
+    requires = [
+        fdw::handler::fdw_handler,
+        functions::stat::counters,
+        functions::stat::stat_reset
+    ]
 );
 ::pgrx::extension_sql_file!("../sql/finalize.sql", name = "finalize", finalize);
 

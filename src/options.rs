@@ -115,6 +115,9 @@ pub fn account_of(
     Ok(account)
 }
 
+/// Seconds that a sync reads further back where no option says.
+const SYNC_OVERLAP: u32 = 300;
+
 /// What a foreign table's options say, with its server's as defaults.
 #[derive(Clone, Debug)]
 pub struct TableOptions {
@@ -128,6 +131,10 @@ pub struct TableOptions {
     pub stop_at_reject: bool,
     /// Fewer records than announced is an error rather than a warning (S-10).
     pub stop_at_short_read: bool,
+    /// Seconds that a sync reads further back than its mark (I-3).
+    pub sync_overlap: u32,
+    /// A sync reads computed fields anew of all records each time.
+    pub sync_computed: bool,
     /// The account's time zone (D-1).
     pub zone: Zone,
     /// What may be written.
@@ -174,6 +181,8 @@ pub struct LocalColumn {
     pub insertable: bool,
     /// May be given when a record is changed, as far as its options tell.
     pub updatable: bool,
+    /// The CRM computes it when it is read (I-3).
+    pub computed: bool,
     /// Its option says that it is the record identifier.
     is_said_identifier: bool,
 }
@@ -281,6 +290,10 @@ fn table_options_of(name: &str, server: &Server, table: &RawOptions) -> Result<T
         batch_size: effective("batch_size").and_then(|size| size.parse().ok()),
         process_rejects: boolean(effective("process_rejects"), false),
         process_errors: boolean(effective("process_errors"), false),
+        sync_overlap: effective("sync_overlap")
+            .and_then(|seconds| seconds.parse().ok())
+            .unwrap_or(SYNC_OVERLAP),
+        sync_computed: effective("sync_computed") == Some("reread"),
     })
 }
 
@@ -323,6 +336,7 @@ fn column_of(table: &str, column: ColumnDefinition, identifier: &str) -> Result<
         type_modifier: column.type_modifier,
         insertable: boolean("insertable", true),
         updatable: boolean("updatable", true),
+        computed: boolean("computed", false),
         is_said_identifier: boolean("identifier", false),
     })
 }

@@ -6,6 +6,7 @@
 use crate::guc;
 use crate::options::{account_of, connector_of};
 use crate::pg::catalog::{self, Server};
+use crate::statistics;
 use crm_core::{Account, Budget, CallLimit, CallStats, Error, ErrorKind, Result, Session};
 use pgrx::pg_sys;
 use std::cell::RefCell;
@@ -90,8 +91,17 @@ pub fn existing(server: pg_sys::Oid, user: pg_sys::Oid) -> Option<Arc<dyn Sessio
     })
 }
 
-/// Counters for a scan or function of the running statement, within its budget (S-13).
+/// Counters for a function of the running statement, within its budget (S-13).
 pub fn stats(server: &Server) -> Arc<CallStats> {
+    counted(server, None)
+}
+
+/// The same for a scan of a foreign table.
+pub fn stats_of_table(server: &Server, relation: pg_sys::Oid) -> Arc<CallStats> {
+    counted(server, Some(relation))
+}
+
+fn counted(server: &Server, relation: Option<pg_sys::Oid>) -> Arc<CallStats> {
     let option = |name: &str| {
         let value = server.options.iter().find(|(option, _)| option == name)?;
         value.1.parse::<u64>().ok()
@@ -113,10 +123,21 @@ pub fn stats(server: &Server) -> Arc<CallStats> {
             .map(|(source, most, server)| statement.limit(source, most, server))
             .collect()
     });
-    Arc::new(CallStats::within(Budget::new(
+    let stats = Arc::new(CallStats::within(Budget::new(
         limits,
         option("api_reserve"),
-    )))
+    )));
+    let (oid, user) = (server.oid, catalog::current_user());
+    statistics::watch(oid, relation, &stats, move || {
+        existing(oid, user).and_then(|session| session.usage())
+    });
+    stats
+}
+
+/// An error of a function, remembered for the statistics of its server.
+pub fn noted(server: &Server, error: Error) -> Error {
+    statistics::failed(server.oid, None, &error);
+    error
 }
 
 /// Server name, role and session of each account.

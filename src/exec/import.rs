@@ -306,6 +306,7 @@ fn column_definition(object: &str, field: &RemoteField, name: &str, request: &Re
     for (name, holds) in [
         ("identifier", field.identifier),
         ("case_sensitive", field.case_sensitive),
+        ("computed", field.computed),
     ] {
         if holds {
             options.push(format!("{name} 'true'"));

@@ -7,6 +7,7 @@ use crate::plan::private::ScanPlan;
 use crate::plan::table::remote_query;
 use crate::runtime;
 use crate::session;
+use crate::statistics;
 use crm_core::{
     Bound, CallStats, Error, ErrorKind, KeyForm, Operand, Page, RemoteQuery, Result, Session,
     Value, bind,
@@ -72,7 +73,7 @@ impl ScanState {
             .map(|output| usize::try_from(output.attribute - 1).unwrap_or(0))
             .collect();
         Self {
-            stats: session::stats(&table.server),
+            stats: session::stats_of_table(&table.server, table.relation),
             plan,
             table,
             session,
@@ -239,6 +240,7 @@ impl ScanState {
         self.pages_since_start += 1;
         self.progress.pages += 1;
         self.progress.records += page.n_rows as u64;
+        self.stats.add_page(page.n_rows as u64);
         self.page = page;
         self.row = 0;
         self.reject = 0;
@@ -257,6 +259,7 @@ impl ScanState {
                 continue;
             }
             self.told = self.reject;
+            self.stats.add_reject();
             let output = &self.plan.outputs[reject.column];
             let column = self
                 .table
@@ -296,10 +299,12 @@ impl ScanState {
     }
 
     fn in_context(&self, error: Error) -> Error {
-        error.in_context(format!(
+        let error = error.in_context(format!(
             "could not read object \"{}\" from server \"{}\"",
             self.plan.object, self.table.server.name
-        ))
+        ));
+        statistics::failed(self.table.server.oid, Some(self.table.relation), &error);
+        error
     }
 }
 

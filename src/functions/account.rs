@@ -32,6 +32,7 @@ fn check(
     let stats = session::stats(&found);
     let info = runtime::run(async move { checking.check(&stats).await })
         .map_err(|error| error.in_context(format!("could not sign in to server \"{server}\"")))
+        .map_err(|error| session::noted(&found, error))
         .or_raise();
     let usage = session.usage();
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);

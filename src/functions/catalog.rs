@@ -35,6 +35,7 @@ fn remote_objects(
         .map_err(|error| {
             error.in_context(format!("could not list the objects of server \"{server}\""))
         })
+        .map_err(|error| session::noted(&found, error))
         .or_raise();
     TableIterator::new(objects.into_iter().map(|object| {
         (
@@ -95,6 +96,7 @@ fn fields(
                 "could not describe object \"{object}\" of server \"{server}\""
             ))
         })
+        .map_err(|error| session::noted(&found, error))
         .or_raise();
     TableIterator::new(described.fields.into_iter().map(|field| {
         (
@@ -131,8 +133,50 @@ fn identifier_column(relation: pg_sys::Oid) -> Option<String> {
     identifier.map(|column| column.name)
 }
 
+/// The columns of a foreign table, each with its remote object and field, the identifier, and the rank of those that
+/// say when a record was last changed, the first one 1 (I-1).
+#[pg_extern(strict)]
+#[allow(clippy::type_complexity)]
+fn collected_columns(
+    relation: pg_sys::Oid,
+) -> TableIterator<
+    'static,
+    (
+        name!(server, String),
+        name!(object, String),
+        name!(number, i16),
+        name!(column_name, String),
+        name!(field, String),
+        name!(identifier, bool),
+        name!(computed, bool),
+        name!(modification_rank, Option<i32>),
+        name!(sync_overlap, i32),
+        name!(sync_computed, bool),
+    ),
+> {
+    let table = collected(relation);
+    let stamps = table.connector.modification_fields(&table.options.object);
+    let overlap = i32::try_from(table.options.sync_overlap).unwrap_or(i32::MAX);
+    TableIterator::new(table.columns.into_iter().map(move |column| {
+        let of_field = |stamp: &&str| stamp.eq_ignore_ascii_case(&column.facts.name);
+        let rank = (1..).zip(stamps).find(|(_, stamp)| of_field(stamp));
+        (
+            table.server.name.clone(),
+            table.options.object.clone(),
+            column.number,
+            column.name,
+            column.facts.name.clone(),
+            column.facts.identifier,
+            column.computed,
+            rank.map(|(rank, _)| rank),
+            overlap,
+            table.options.sync_computed,
+        )
+    }))
+}
+
 /// A foreign table that the caller names and may read.
-fn collected(relation: pg_sys::Oid) -> CollectedTable {
+pub fn collected(relation: pg_sys::Oid) -> CollectedTable {
     crate::pg::catalog::lock_readable_foreign_table(relation);
     CollectedTable::read(relation).or_raise()
 }

@@ -1,7 +1,9 @@
 //! The SQL interface, a file for each family.
 
 mod account;
-mod catalog;
+pub mod catalog;
+mod changes;
 mod enumeration;
 mod export;
 mod query;
+mod stat;

@@ -15,7 +15,7 @@ fn native_query(server: &str, query: &str) -> SetOfIterator<'static, String> {
     let stats = session::stats(&found);
     let stream = session
         .native(query, stats)
-        .map_err(|error| about(server, error));
+        .map_err(|error| session::noted(&found, about(server, error)));
     let stream = stream.or_raise();
     let scan = Scan::start(move || stream).or_raise();
     SetOfIterator::new(Documents {

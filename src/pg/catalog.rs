@@ -209,6 +209,33 @@ pub fn current_is_superuser() -> bool {
     unsafe { pg_sys::superuser() }
 }
 
+/// An SQLSTATE as its five characters.
+pub fn sqlstate_text(code: pgrx::PgSqlErrorCode) -> String {
+    // SAFETY: writes into a buffer of its own and returns it.
+    unsafe { text_of(pg_sys::unpack_sql_state(code as i32)).to_owned() }
+}
+
+/// The server is there, and the current role may use it.
+pub fn sees_server(server: pg_sys::Oid) -> bool {
+    let missing_ok = pg_sys::FSV_MISSING_OK as u16;
+    // SAFETY: look-ups by identifier; gives null for an unknown server.
+    unsafe {
+        !pg_sys::GetForeignServerExtended(server, missing_ok).is_null()
+            && super::compat::may_use_server(server)
+    }
+}
+
+/// The relation is there, and the current role may read it.
+pub fn sees_relation(relation: pg_sys::Oid) -> bool {
+    let right = pg_sys::ACL_SELECT as pg_sys::AclMode;
+    // SAFETY: look-ups by identifier; an unknown relation has no kind.
+    unsafe {
+        pg_sys::get_rel_relkind(relation) != 0
+            && pg_sys::pg_class_aclcheck(relation, pg_sys::GetUserId(), right)
+                == pg_sys::AclResult::ACLCHECK_OK
+    }
+}
+
 /// The current role.
 pub fn current_user() -> pg_sys::Oid {
     // SAFETY: reads a variable of the backend.

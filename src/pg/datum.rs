@@ -25,6 +25,14 @@ pub fn varlena_header(length: usize) -> [u8; 4] {
     }
 }
 
+/// The microseconds since the Unix epoch of an instant; the nearest that there are for an infinite one.
+pub fn micros(instant: pgrx::datum::TimestampWithTimeZone) -> i64 {
+    match pg_sys::TimestampTz::from(instant) {
+        infinite @ (i64::MIN | i64::MAX) => infinite,
+        micros => micros.saturating_add(EPOCH_MICROS),
+    }
+}
+
 /// How values of a local column are made from a decoded one.
 #[derive(Clone, Copy, Debug)]
 pub struct LocalType {

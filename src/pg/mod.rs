@@ -6,6 +6,7 @@ pub mod compat;
 pub mod datum;
 pub mod explain;
 pub mod expr;
+pub mod files;
 pub mod list;
 pub mod numeric;
 pub mod rejects;

@@ -143,6 +143,9 @@ pub trait Connector: Send + Sync {
     /// Name of the record identifier of `object` where the table's options do not say.
     fn default_identifier(&self, object: &str) -> &'static str;
 
+    /// Fields that say when a record of `object` was last changed; the first present one counts (I-1).
+    fn modification_fields(&self, object: &str) -> &'static [&'static str];
+
     /// How the CRM answers a condition of this shape on this field.
     fn capability(&self, field: &FieldFacts, shape: Shape, mode: Pushdown) -> Capability;
 

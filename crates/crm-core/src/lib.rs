@@ -44,7 +44,7 @@ pub use schema::{
     RemoteObject,
 };
 pub use secrecy::{ExposeSecret, SecretString};
-pub use stats::CallStats;
+pub use stats::{CallStats, Counts};
 pub use temporal::{
     MICROS_PER_DAY, MICROS_PER_SECOND, Zone, day_in_zone, day_start_in_zone, format_date,
     format_instant_millis, format_instant_seconds, format_time_millis, instant_of_wall_clock,

@@ -253,6 +253,18 @@ pub const COMMON_OPTIONS: &[OptionDef] = &[
         "The object's or field's label in the CRM.",
     ),
     OptionDef::plain(
+        "sync_overlap",
+        &[Place::Server, Place::Table],
+        OptionKind::Integer(0, 2_592_000),
+        "Seconds that crm.sync reads further back than its mark, for records committed late; default 300.",
+    ),
+    OptionDef::plain(
+        "sync_computed",
+        &[Place::Server, Place::Table],
+        OptionKind::Choice(&["exclude", "reread"]),
+        "What crm.sync does with computed fields, which change without a modification stamp: exclude them (the default) or read them anew of all records each time.",
+    ),
+    OptionDef::plain(
         "updatable",
         &[Place::Server, Place::Table],
         OptionKind::Bool,
@@ -339,6 +351,12 @@ pub const COLUMN_OPTIONS: &[OptionDef] = &[
         &[Place::Column],
         OptionKind::Bool,
         "Whether the field may be given when a record is changed; default true.",
+    ),
+    OptionDef::plain(
+        "computed",
+        &[Place::Column],
+        OptionKind::Bool,
+        "Whether the CRM computes the field when it is read, so that no modification stamp tells of a change; default false.",
     ),
 ];
 

@@ -85,6 +85,8 @@ pub struct RemoteField {
     pub identifier: bool,
     /// The time of the record's last modification.
     pub modification_stamp: bool,
+    /// The CRM computes the value when it is read: it may change while the modification stamp stays (I-3).
+    pub computed: bool,
     /// The enumeration behind it, as `object.field` or a global name.
     pub enumeration: Option<String>,
     /// The CRM refuses other values than those of the enumeration.

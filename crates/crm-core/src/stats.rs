@@ -1,6 +1,7 @@
 //! What a statement spent: calls, bytes, retries, waits.
 
 use crate::budget::Budget;
+use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,7 +13,59 @@ pub struct CallStats {
     bytes: AtomicU64,
     retries: AtomicU64,
     waited_micros: AtomicU64,
+    pages: AtomicU64,
+    records: AtomicU64,
+    rejects: AtomicU64,
     budget: Budget,
+}
+
+/// What was spent and done, at one moment or between two (O-1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Requests sent, logins and metadata included.
+    pub calls: u64,
+    /// Requests sent for records.
+    pub data_calls: u64,
+    /// Pages of records received.
+    pub pages: u64,
+    /// Records received.
+    pub records: u64,
+    /// Bytes of reply bodies.
+    pub bytes: u64,
+    /// Requests that were sent again.
+    pub retries: u64,
+    /// Microseconds spent waiting before sending again.
+    pub waited_micros: u64,
+    /// Values and records that were refused, here or by the CRM (E-1).
+    pub rejects: u64,
+}
+
+impl Counts {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        self.with(other, u64::saturating_add)
+    }
+
+    /// What came since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        self.with(earlier, u64::saturating_sub)
+    }
+
+    fn with(self, other: Self, join: fn(u64, u64) -> u64) -> Self {
+        Self {
+            calls: join(self.calls, other.calls),
+            data_calls: join(self.data_calls, other.data_calls),
+            pages: join(self.pages, other.pages),
+            records: join(self.records, other.records),
+            bytes: join(self.bytes, other.bytes),
+            retries: join(self.retries, other.retries),
+            waited_micros: join(self.waited_micros, other.waited_micros),
+            rejects: join(self.rejects, other.rejects),
+        }
+    }
 }
 
 impl CallStats {
@@ -52,6 +105,32 @@ impl CallStats {
     pub fn add_wait(&self, wait: Duration) {
         let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
         self.waited_micros.fetch_add(micros, Ordering::Relaxed);
+    }
+
+    /// A page of so many records came.
+    pub fn add_page(&self, records: u64) {
+        self.pages.fetch_add(1, Ordering::Relaxed);
+        self.records.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// A value or a record was refused.
+    pub fn add_reject(&self) {
+        self.rejects.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// All counters as they are now.
+    pub fn counts(&self) -> Counts {
+        let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        Counts {
+            calls: now(&self.calls),
+            data_calls: now(&self.data_calls),
+            pages: now(&self.pages),
+            records: now(&self.records),
+            bytes: now(&self.bytes),
+            retries: now(&self.retries),
+            waited_micros: now(&self.waited_micros),
+            rejects: now(&self.rejects),
+        }
     }
 
     /// Requests sent, logins and metadata included.

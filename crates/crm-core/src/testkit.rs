@@ -29,6 +29,10 @@ impl Connector for Imaginary {
         false
     }
 
+    fn modification_fields(&self, _object: &str) -> &'static [&'static str] {
+        &["modified"]
+    }
+
     fn default_identifier(&self, _object: &str) -> &'static str {
         "id"
     }

@@ -10,6 +10,9 @@ use serde::Deserialize;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+/// Fields that say when a record was last changed, the first present one first (I-1).
+pub(crate) const MODIFICATION_FIELDS: &[&str] = &["LastModifiedDate", "SystemModstamp"];
+
 /// Descriptions are large: a session that has read so many begins anew.
 const MOST_HELD: usize = 100;
 /// The record type of records that have none, without the suffix (3.5).
@@ -165,6 +168,8 @@ struct FieldDescribe {
     #[serde(default)]
     restricted_picklist: bool,
     #[serde(default)]
+    calculated: bool,
+    #[serde(default)]
     controller_name: Option<String>,
     #[serde(default)]
     deprecated_and_hidden: bool,
@@ -199,9 +204,7 @@ pub(crate) fn object(body: &[u8]) -> Result<RemoteObject> {
             .any(|field| field.name == name && field.remote_type == "datetime")
     };
     // I-1: the first of these that is present.
-    let stamp = ["LastModifiedDate", "SystemModstamp"]
-        .into_iter()
-        .find(|name| has(name));
+    let stamp = MODIFICATION_FIELDS.iter().copied().find(|name| has(name));
     // The field is there exactly where the organisation has several currencies.
     let has_currencies = described
         .fields
@@ -280,6 +283,7 @@ fn remote_field(object: &str, field: FieldDescribe, stamp: Option<&str>) -> Remo
         external_key: field.external_id || field.id_lookup,
         identifier: remote_type == "id" && field.name == "Id",
         modification_stamp: stamp == Some(field.name.as_str()),
+        computed: field.calculated,
         restricted: is_enumeration && field.restricted_picklist,
         enumeration: is_enumeration.then(|| format!("{object}.{}", field.name)),
         values: Vec::new(),

@@ -61,6 +61,10 @@ impl Connector for Salesforce {
         options::is_vendor_host(url)
     }
 
+    fn modification_fields(&self, _object: &str) -> &'static [&'static str] {
+        describe::MODIFICATION_FIELDS
+    }
+
     fn default_identifier(&self, _object: &str) -> &'static str {
         "Id"
     }

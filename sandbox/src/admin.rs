@@ -104,7 +104,7 @@ fn route(state: &State, request: &Request) -> Result<Reply, ApiError> {
         }
         ("GET", "/bulk") => Ok(Reply::ok(&salesforce.bulk.settings())),
         ("POST", "/bulk") => {
-            salesforce.bulk.change(&request.body)?;
+            salesforce.bulk.change(salesforce, &request.body)?;
             Ok(Reply::bare(204))
         }
         _ => records::route(salesforce, request, path),

@@ -1,6 +1,8 @@
 //! Faults on demand: which request gets which, and what each does to an answer.
 //! Rules are held in order and used up one by one, so that a test meets the same fault each time.
 
+mod table;
+
 use std::sync::{Mutex, PoisonError};
 
 use axum::body::Bytes;
@@ -31,7 +33,7 @@ pub enum Kind {
     Malformed,
     /// 401, and the token is really ended.
     Unauthorized,
-    /// `nextRecordsUrl` leads to another host.
+    /// `nextRecordsUrl`, `resultUrl` or `contentUrl` leads to another host.
     ForeignNextLink,
     /// 302 to another host.
     Redirect,
@@ -235,8 +237,10 @@ impl Fault {
     pub fn distort(&self, reply: &mut Reply) {
         let body = reply.whole();
         reply.lead = Bytes::new();
+        let is_csv = reply.content_type == Some("text/csv");
         let changed = match self.kind {
             Kind::Malformed => Some(body.slice(..body.len() / 2)),
+            _ if is_csv => table::distort(self.kind, &body, self.bytes.unwrap_or(1)),
             Kind::ForeignNextLink => foreign_link(&body, self.host()),
             Kind::ShortPage => short_page(&body, self.bytes.unwrap_or(1)),
             Kind::BadUtf8 => insert(&body, b"\xff\xfe"),
@@ -266,9 +270,21 @@ pub const HUGE_TYPE: &str = JSON;
 
 fn foreign_link(body: &[u8], host: &str) -> Option<Bytes> {
     let text = std::str::from_utf8(body).ok()?;
-    let marker = "\"nextRecordsUrl\":\"";
-    let at = text.find(marker)? + marker.len();
-    Some(Bytes::from(format!("{}{host}{}", &text[..at], &text[at..])))
+    let at = ["nextRecordsUrl", "resultUrl", "contentUrl"]
+        .iter()
+        .find_map(|name| {
+            let marker = format!("\"{name}\":\"");
+            Some(text.find(&marker)? + marker.len())
+        })?;
+    let slash = match text[at..].starts_with('/') {
+        true => "",
+        false => "/",
+    };
+    Some(Bytes::from(format!(
+        "{}{host}{slash}{}",
+        &text[..at],
+        &text[at..]
+    )))
 }
 
 #[derive(Deserialize)]

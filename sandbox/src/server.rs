@@ -28,8 +28,8 @@ pub type Handle = axum_server::Handle<SocketAddr>;
 
 /// Longest request line with headers, in bytes (section 4.6 of the Salesforce page).
 const MAX_HEAD: usize = 16_384;
-/// Largest request body.
-const MAX_BODY: usize = 64 << 20;
+/// Largest request body: a little over the largest upload of a bulk job.
+const MAX_BODY: usize = 128 << 20;
 /// Answers shorter than this are not compressed.
 const MIN_GZIP: usize = 1_024;
 

@@ -171,10 +171,7 @@ impl Salesforce {
                 }
                 Ok(reply)
             }
-            (_, ["jobs", rest @ ..]) => {
-                self.bulk
-                    .answer(&self.records(), session, version, rest, request)
-            }
+            (_, ["jobs", rest @ ..]) => self.bulk.answer(self, session, version, rest, request),
             ("POST", ["composite", "batch"]) => {
                 composite::batch(request, &|inner| part(inner, held))
             }

@@ -142,7 +142,7 @@ async fn pages_add_up_and_end_with_null() {
     let mut ids: Vec<String> = Vec::new();
     let mut next = format!("{path}/results?maxRecords=1000");
     loop {
-        let (status, headers, text) = world.call(Method::GET, &next, None).await;
+        let (status, headers, text) = world.fetch(Method::GET, &next, None).await;
         assert_eq!(status, StatusCode::OK);
         assert_eq!(header(&headers, "content-type"), "text/csv");
         let table = parse(&text);
@@ -164,7 +164,7 @@ async fn pages_add_up_and_end_with_null() {
     assert_eq!(ids.len(), total);
     assert_eq!(ids.iter().collect::<HashSet<_>>().len(), total);
     let (_, headers, text) = world
-        .call(Method::GET, &format!("{path}/results"), None)
+        .fetch(Method::GET, &format!("{path}/results"), None)
         .await;
     assert_eq!(header(&headers, "sforce-locator"), "null");
     assert_eq!(column(&parse(&text), "Id"), ids);
@@ -217,7 +217,7 @@ async fn result_pages_can_be_fetched_side_by_side() {
     assert!(calls > 1);
     let mut ids = HashSet::new();
     for url in urls.iter().rev() {
-        let (_, _, text) = world.call(Method::GET, url, None).await;
+        let (_, _, text) = world.fetch(Method::GET, url, None).await;
         ids.extend(column(&parse(&text), "Id").into_iter().map(str::to_owned));
     }
     assert_eq!(
@@ -245,7 +245,7 @@ async fn values_stand_in_csv_as_in_json_but_for_moments_and_nulls() {
     let (_, json) = world.query(&soql).await;
     let (path, _) = world.finished_query(query(&soql)).await;
     let (_, _, text) = world
-        .call(Method::GET, &format!("{path}/results"), None)
+        .fetch(Method::GET, &format!("{path}/results"), None)
         .await;
     assert!(
         text.lines()
@@ -258,7 +258,7 @@ async fn values_stand_in_csv_as_in_json_but_for_moments_and_nulls() {
     let records = json["records"].as_array().unwrap();
     assert_eq!(records.len() + 1, table.len());
     let raw = world
-        .call(Method::GET, &World::query_path(&soql), None)
+        .fetch(Method::GET, &World::query_path(&soql), None)
         .await
         .2;
     for (record, row) in records.iter().zip(&table[1..]) {
@@ -303,7 +303,7 @@ async fn delimiters_line_endings_and_the_recycle_bin_are_as_asked() {
         let (path, job) = world.finished_query(body).await;
         assert_eq!(job["columnDelimiter"], delimiter);
         let (_, _, text) = world
-            .call(Method::GET, &format!("{path}/results"), None)
+            .fetch(Method::GET, &format!("{path}/results"), None)
             .await;
         assert!(
             text.starts_with(&format!("\"Id\"{byte}\"Name\"\r\n")),
@@ -325,7 +325,7 @@ async fn nothing_found_is_a_header_or_nothing_at_all() {
     let soql = "SELECT Id FROM Lead WHERE Name = 'nobody at all'";
     let (path, _) = world.finished_query(query(soql)).await;
     let results = format!("{path}/results");
-    let (_, headers, text) = world.call(Method::GET, &results, None).await;
+    let (_, headers, text) = world.fetch(Method::GET, &results, None).await;
     assert_eq!(text, "\"Id\"\n");
     assert_eq!(header(&headers, "sforce-locator"), "null");
     assert_eq!(header(&headers, "sforce-numberofrecords"), "0");
@@ -334,19 +334,19 @@ async fn nothing_found_is_a_header_or_nothing_at_all() {
             json!({"empty_result_without_header": true, "header_on_first_page_only": true}),
         )
         .await;
-    assert_eq!(world.call(Method::GET, &results, None).await.2, "");
+    assert_eq!(world.fetch(Method::GET, &results, None).await.2, "");
     let (path, _) = world.finished_query(query("SELECT Id FROM Lead")).await;
     let page = format!("{path}/results?maxRecords=1");
-    let (_, headers, first) = world.call(Method::GET, &page, None).await;
+    let (_, headers, first) = world.fetch(Method::GET, &page, None).await;
     let locator = header(&headers, "sforce-locator");
     let (_, _, second) = world
-        .call(Method::GET, &format!("{page}&locator={locator}"), None)
+        .fetch(Method::GET, &format!("{page}&locator={locator}"), None)
         .await;
     assert_eq!((first.lines().count(), second.lines().count()), (2, 1));
     world
         .bulk_settings(json!({"empty_result_without_header": null}))
         .await;
-    assert_eq!(world.call(Method::GET, &results, None).await.2, "\"Id\"\n");
+    assert_eq!(world.fetch(Method::GET, &results, None).await.2, "\"Id\"\n");
 }
 
 #[tokio::test]
@@ -398,7 +398,7 @@ async fn jobs_are_aborted_deleted_listed_and_fail() {
         list["records"].as_array().unwrap().len()
     };
     assert_eq!((listed("").await, listed("?jobState=Failed").await), (2, 1));
-    let (status, _, _) = world.call(Method::DELETE, &path, None).await;
+    let (status, _, _) = world.fetch(Method::DELETE, &path, None).await;
     assert_eq!(status, StatusCode::NO_CONTENT);
     assert_eq!(world.get(&path).await.0, StatusCode::NOT_FOUND);
     assert_eq!(listed("").await, 1);
@@ -425,7 +425,7 @@ async fn results_are_compressed_and_counted_and_meet_faults() {
     let total = job["numberRecordsProcessed"].as_u64().unwrap();
     assert_eq!(ahead["pages"], total.div_ceil(500));
     let results = format!("{path}/results?maxRecords=500");
-    let plain = world.call(Method::GET, &results, None).await.2;
+    let plain = world.fetch(Method::GET, &results, None).await.2;
     let url = format!("{}{results}", world.sandbox.instance_url);
     let answer = world
         .client
@@ -454,6 +454,32 @@ async fn results_are_compressed_and_counted_and_meet_faults() {
         assert_eq!(report["calls"][kind], count, "{kind}");
     }
     assert_eq!(report["data_calls"], 5);
+    for (kind, harm) in [("short_page", 500), ("malformed", 1), ("nul", 1)] {
+        world
+            .fault(json!({"path": "/results", "kind": kind, "bytes": 1}))
+            .await;
+        let (status, headers, text) = world.fetch(Method::GET, &results, None).await;
+        assert_eq!(
+            (status, header(&headers, "sforce-numberofrecords")),
+            (StatusCode::OK, "500")
+        );
+        match kind {
+            "short_page" => assert_eq!(parse(&text).len(), harm),
+            "nul" => assert_eq!(text.matches('\0').count(), harm),
+            _ => assert_eq!(text.len(), plain.len() / 2),
+        }
+    }
+    let ingest = json!({"operation": "insert", "object": "Lead"});
+    world
+        .fault(json!({"path": "/jobs/ingest", "kind": "foreign_next_link"}))
+        .await;
+    let (_, job) = world.post(&format!("{V}/jobs/ingest"), ingest).await;
+    let url = job["contentUrl"].as_str().unwrap();
+    assert!(
+        url.starts_with("https://evil.example/services/data/"),
+        "{url}"
+    );
+    world.admin(Method::DELETE, "/faults", None).await;
     world
         .fault(json!({"path": "/results", "kind": "cut", "bytes": 100}))
         .await;

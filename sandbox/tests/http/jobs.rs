@@ -29,7 +29,7 @@ pub fn column<'t>(table: &'t Table, name: &str) -> Vec<&'t str> {
 
 impl World {
     /// Any call; the body of the answer as text.
-    pub async fn call(
+    pub async fn fetch(
         &self,
         method: Method,
         path: &str,
@@ -47,7 +47,7 @@ impl World {
         path: &str,
         body: Option<Value>,
     ) -> (StatusCode, Value) {
-        let (status, _, text) = self.call(method, path, body).await;
+        let (status, _, text) = self.fetch(method, path, body).await;
         (status, serde_json::from_str(&text).unwrap_or(Value::Null))
     }
 
@@ -69,6 +69,61 @@ impl World {
         let path = format!("{V}/jobs/query/{}", job["id"].as_str().expect("an id"));
         let job = self.ended(&path).await;
         (path, job)
+    }
+
+    /// Creates an ingest job; its address.
+    pub async fn open_ingest(&self, body: Value) -> String {
+        let (status, job) = self.post(&format!("{V}/jobs/ingest"), body).await;
+        assert_eq!(status, StatusCode::OK, "{job}");
+        format!("{V}/jobs/ingest/{}", job["id"].as_str().expect("an id"))
+    }
+
+    /// Uploads the data of a job; the status.
+    pub async fn upload(&self, path: &str, csv: impl Into<reqwest::Body>) -> StatusCode {
+        let answer = self
+            .client
+            .put(format!("{}{path}/batches", self.sandbox.instance_url))
+            .bearer_auth(&self.token)
+            .header("Content-Type", "text/csv")
+            .body(csv)
+            .send()
+            .await;
+        answer.expect("an answer").status()
+    }
+
+    /// Sets the state of a job.
+    pub async fn set(&self, path: &str, state: &str) -> (StatusCode, Value) {
+        self.json(Method::PATCH, path, Some(json!({"state": state})))
+            .await
+    }
+
+    /// Creates an ingest job, uploads and closes it; its address.
+    pub async fn closed_ingest(&self, body: Value, csv: &str) -> String {
+        let path = self.open_ingest(body).await;
+        assert_eq!(
+            self.upload(&path, csv.to_owned()).await,
+            StatusCode::CREATED
+        );
+        let (status, job) = self.set(&path, "UploadComplete").await;
+        assert_eq!(status, StatusCode::OK, "{job}");
+        path
+    }
+
+    /// Runs an ingest job to its end; its address and its last document.
+    pub async fn ingest(&self, body: Value, csv: &str) -> (String, Value) {
+        let path = self.closed_ingest(body, csv).await;
+        let job = self.ended(&path).await;
+        (path, job)
+    }
+
+    /// One of the result lists of an ingest job.
+    pub async fn results(&self, path: &str, list: &str) -> Table {
+        let (status, headers, text) = self
+            .fetch(Method::GET, &format!("{path}/{list}"), None)
+            .await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        assert_eq!(headers["content-type"], "text/csv");
+        parse(&text)
     }
 
     /// Looks at a job until it has ended.

@@ -129,7 +129,8 @@ pub struct Head {
     pub dialect: Dialect,
     pub state: State,
     pub error: Option<String>,
-    user: usize,
+    /// Who made the job; place in the list of users.
+    pub user: usize,
     created: DateTime<Utc>,
     touched: DateTime<Utc>,
     started: Instant,

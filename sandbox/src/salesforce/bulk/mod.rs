@@ -1,7 +1,9 @@
 //! Bulk API 2.0: the jobs of the server, their addresses, and the switches that tests set.
 //! Sections 6 and 7 of the protocol page.
 
+mod ingest;
 mod job;
+mod load;
 mod query;
 mod table;
 
@@ -12,9 +14,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use self::ingest::{IngestJob, Plan};
 use self::job::{Dialect, Head, State, wrong_state};
 use self::query::{Create, QueryJob, Statement};
 use self::table::Table;
+use super::Salesforce;
 use super::auth::Session;
 use super::errors::{ApiError, Reply};
 use super::store::Store;
@@ -24,6 +28,8 @@ use crate::request::Request;
 const CSV: &str = "text/csv";
 /// First version with query jobs.
 const QUERY_SINCE: u32 = 47;
+/// First version with ingest jobs.
+const INGEST_SINCE: u32 = 41;
 /// Whole-table results kept rendered at a time.
 const MAX_TABLES: usize = 2;
 /// Query jobs of 24 hours.
@@ -55,6 +61,14 @@ pub struct Settings {
     refused_objects: Vec<String>,
     /// New query jobs fail with this message.
     query_error: Option<String>,
+    /// Largest upload in bytes.
+    upload_limit: usize,
+    /// The users have the permission for hard deletion.
+    hard_delete: bool,
+    /// Ingest jobs go on no further than so many records.
+    hold_after: Option<usize>,
+    /// Ingest jobs fail after so many records.
+    fail_after: Option<usize>,
 }
 
 impl Default for Settings {
@@ -67,6 +81,11 @@ impl Default for Settings {
             page_cap: None,
             refused_objects: Vec::new(),
             query_error: None,
+            // What makes 150 MB in base64.
+            upload_limit: 112_500_000,
+            hard_delete: false,
+            hold_after: None,
+            fail_after: None,
         }
     }
 }
@@ -87,6 +106,7 @@ struct Kept {
     settings: Settings,
     issued: u64,
     queries: BTreeMap<String, QueryJob>,
+    ingests: BTreeMap<String, Arc<IngestJob>>,
     tables: VecDeque<(TableKey, Arc<Table>)>,
 }
 
@@ -113,6 +133,7 @@ impl Bulk {
     pub fn reset(&self) {
         let mut kept = self.kept();
         kept.queries.clear();
+        kept.ingests.clear();
         kept.settings = Settings::default();
     }
 
@@ -121,11 +142,12 @@ impl Bulk {
         json!(self.kept().settings)
     }
 
-    /// Changes the settings a JSON object names; null stands for the value at the start.
+    /// Changes the settings a JSON object names; null stands for the value at the start. Jobs that were
+    /// held go on as far as they may now.
     ///
     /// # Errors
     /// `JSON_PARSER_ERROR` for an unknown name or a value of another type.
-    pub fn change(&self, body: &[u8]) -> Result<(), ApiError> {
+    pub fn change(&self, face: &Salesforce, body: &[u8]) -> Result<(), ApiError> {
         let wrong =
             |error: serde_json::Error| ApiError::bad("JSON_PARSER_ERROR", error.to_string());
         let wanted: serde_json::Map<String, Value> = serde_json::from_slice(body).map_err(wrong)?;
@@ -139,6 +161,11 @@ impl Bulk {
             };
         }
         kept.settings = serde_json::from_value(settings).map_err(wrong)?;
+        let jobs: Vec<Arc<IngestJob>> = kept.ingests.values().cloned().collect();
+        drop(kept);
+        for job in jobs {
+            job.work(face, || self.kept().settings.clone());
+        }
         Ok(())
     }
 
@@ -153,7 +180,7 @@ impl Bulk {
     /// What the call is refused for.
     pub fn answer(
         &self,
-        store: &Store,
+        face: &Salesforce,
         session: Session,
         version: &str,
         path: &[&str],
@@ -161,7 +188,10 @@ impl Bulk {
     ) -> Result<Reply, ApiError> {
         match path.split_first() {
             Some((&"query", rest)) if since(version, QUERY_SINCE) => {
-                self.query(store, session, version, rest, request)
+                self.query(face, session, version, rest, request)
+            }
+            Some((&"ingest", rest)) if since(version, INGEST_SINCE) => {
+                self.ingest(face, session, version, rest, request)
             }
             _ => Err(ApiError::not_found()),
         }
@@ -169,7 +199,7 @@ impl Bulk {
 
     fn query(
         &self,
-        store: &Store,
+        face: &Salesforce,
         session: Session,
         version: &str,
         path: &[&str],
@@ -177,7 +207,7 @@ impl Bulk {
     ) -> Result<Reply, ApiError> {
         let method = request.method.as_str();
         if let ("POST", []) = (method, path) {
-            return self.create_query(store, session, version, request);
+            return self.create_query(&face.records(), session, version, request);
         }
         let mut kept = self.kept();
         if let ("GET", []) = (method, path) {
@@ -213,6 +243,91 @@ impl Bulk {
             (_, [] | ["results" | "resultPages"]) => Err(ApiError::method(method)),
             _ => Err(ApiError::not_found()),
         }
+    }
+
+    fn ingest(
+        &self,
+        face: &Salesforce,
+        session: Session,
+        version: &str,
+        path: &[&str],
+        request: &Request,
+    ) -> Result<Reply, ApiError> {
+        let method = request.method.as_str();
+        let (id, rest) = match (method, path.split_first()) {
+            ("POST", None) => return self.create_ingest(face, session, version, request),
+            ("GET", None) => {
+                let jobs: Vec<Arc<IngestJob>> = self.kept().ingests.values().cloned().collect();
+                let heads: Vec<Head> = jobs.iter().map(|job| job.lock().head.clone()).collect();
+                let heads = heads.iter().map(|head| (head, "V2Ingest"));
+                return Ok(Reply::ok(&job::list(heads, request.parameter("jobState"))));
+            }
+            (_, None) => return Err(ApiError::method(method)),
+            (_, Some(path)) => path,
+        };
+        let (job, limit) = {
+            let kept = self.kept();
+            let job = kept.ingests.get(*id).cloned();
+            (
+                job.ok_or_else(ApiError::not_found)?,
+                kept.settings.upload_limit,
+            )
+        };
+        match (method, rest) {
+            ("GET", []) => Ok(Reply::ok(&job.lock().look())),
+            ("PATCH", []) => {
+                let (answer, work) = job.patch(wanted_state(request)?, face)?;
+                if work {
+                    job.work(face, || self.kept().settings.clone());
+                }
+                Ok(Reply::ok(&answer))
+            }
+            ("PUT", ["batches"]) => {
+                job.lock().upload(request, limit)?;
+                Ok(Reply::bare(201))
+            }
+            ("DELETE", []) => {
+                let state = job.lock().head.state;
+                if !state.is_final() {
+                    return Err(wrong_state(format!(
+                        "a job that is {state:?} cannot be deleted"
+                    )));
+                }
+                self.kept().ingests.remove(*id);
+                Ok(Reply::bare(204))
+            }
+            ("GET", [name]) if *name != "batches" => job.lock().results(name),
+            (_, [] | [_]) => Err(ApiError::method(method)),
+            _ => Err(ApiError::not_found()),
+        }
+    }
+
+    fn create_ingest(
+        &self,
+        face: &Salesforce,
+        session: Session,
+        version: &str,
+        request: &Request,
+    ) -> Result<Reply, ApiError> {
+        let settings = self.kept().settings.clone();
+        let plan = Plan::parse(request, &face.records(), &settings)?;
+        let mut kept = self.kept();
+        kept.issued += 1;
+        let (word, object) = (plan.word.clone(), plan.object.clone());
+        let head = Head::new(
+            kept.issued,
+            session,
+            version,
+            &word,
+            &object,
+            plan.dialect,
+            State::Open,
+        );
+        let id = head.id.clone();
+        let job = IngestJob::new(head, plan, &settings, kept.issued);
+        let answer = Value::Object(job.lock().document());
+        kept.ingests.insert(id, job);
+        Ok(Reply::ok(&answer))
     }
 
     fn create_query(

@@ -26,9 +26,10 @@ struct Call {
 }
 
 /// A record and the object it is of.
-struct Item {
-    place: usize,
-    record: Record,
+pub struct Item {
+    /// Place of the object.
+    pub place: usize,
+    pub record: Record,
 }
 
 /// `POST` and `PATCH {V}/composite/sobjects`: creates or updates records of one or several types.
@@ -155,7 +156,11 @@ fn no_object(name: &str) -> ApiError {
     )
 }
 
-fn run(
+/// Writes the records of one call, at most 200, one outcome for each.
+///
+/// # Errors
+/// 400 for more records or more runs of objects than a call may have.
+pub fn run(
     store: &mut Store,
     operation: &Operation,
     items: Vec<Item>,

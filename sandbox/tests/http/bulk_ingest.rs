@@ -552,3 +552,40 @@ async fn query_jobs_see_what_was_written_before_them_and_nothing_later() {
         (number(&first), number(&second))
     );
 }
+
+#[tokio::test]
+async fn values_of_every_kind_arrive_and_parents_of_several_objects() {
+    let world = world(Config::default()).await;
+    let account = "Name,ExternalKey__c\nParent,parent-1\n";
+    world.ingest(insert("Account"), account).await;
+    let csv = "Name,ExternalId__c,Related__r:Account.ExternalKey__c,Check__c,Int__c,Precise__c,Date__c,DateTime__c,Time__c,Multi__c,LongText__c\n\
+               Kinds,kinds-1,parent-1,1,-7,123456789012345678.123456789,2024-02-29,2024-01-31T23:59:59.001+02:00,14:30:00.000Z,A;C,\"quote \"\" comma , null NA\"\n\
+               No parent,kinds-2,parent-9,,,,,,,,\n";
+    let (path, job) = world.ingest(insert("AllTypes__c"), csv).await;
+    let failed = world.results(&path, "failedResults").await;
+    assert_eq!(job["numberRecordsFailed"], 1, "{failed:?}");
+    assert!(
+        failed[1][1].contains("Foreign key external ID: parent-9"),
+        "{failed:?}"
+    );
+    let columns = "Related__r.Name, Check__c, Int__c, Precise__c, Date__c, DateTime__c, Time__c, Multi__c, LongText__c";
+    let soql = format!("SELECT {columns} FROM AllTypes__c WHERE ExternalId__c = 'kinds-1'");
+    let (path, _) = world
+        .finished_query(json!({"operation": "query", "query": soql}))
+        .await;
+    let table = world.results(&path, "results").await;
+    assert_eq!(
+        table[1],
+        [
+            "Parent",
+            "true",
+            "-7",
+            "123456789012345678.123456789",
+            "2024-02-29",
+            "2024-01-31T21:59:59.001Z",
+            "14:30:00.000Z",
+            "A;C",
+            "quote \" comma , null NA"
+        ]
+    );
+}

@@ -170,6 +170,11 @@ pub trait TicketKeeper: Send + Sync {
     /// # Errors
     /// When it cannot be kept.
     fn keep(&self, ticket: &str) -> Result<()>;
+
+    /// Somebody will ask what became of every record: what could not be told later must not be done.
+    fn must_settle(&self) -> bool {
+        true
+    }
 }
 
 /// For writes outside an export job: nothing is kept.
@@ -179,6 +184,10 @@ pub struct NoTickets;
 impl TicketKeeper for NoTickets {
     fn keep(&self, _ticket: &str) -> Result<()> {
         Ok(())
+    }
+
+    fn must_settle(&self) -> bool {
+        false
     }
 }
 

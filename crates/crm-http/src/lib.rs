@@ -18,7 +18,7 @@ pub use failure::{Failure, Outcome, Stage};
 pub use limit::Allotment;
 pub use origin::Bearer;
 pub use reqwest::{Method, StatusCode, header};
-pub use retry::{Patience, Replied, RetryPolicy, Unanswered, send_again};
+pub use retry::{Patience, Replied, RetryPolicy, Unanswered, pause_for, send_again};
 pub use service::{HttpOptions, HttpService, Reply, Request};
 pub use token::{Fresh, TokenCache};
 pub use url::Url;

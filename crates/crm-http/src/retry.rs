@@ -70,6 +70,12 @@ impl Patience {
     }
 }
 
+/// Waits for work that the vendor does by itself.
+pub async fn pause_for(wait: Duration, stats: &CallStats) {
+    stats.add_wait(wait);
+    tokio::time::sleep(wait).await;
+}
+
 /// A reply and how many tries it took.
 #[derive(Clone, Debug)]
 pub struct Replied {

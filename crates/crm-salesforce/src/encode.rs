@@ -49,6 +49,11 @@ impl Wire {
             Self::Number(text) | Self::Text(text) => text,
         }
     }
+
+    /// CSV cannot say this text: it would empty the field.
+    pub(crate) fn is_unsayable_in_csv(&self) -> bool {
+        matches!(self, Self::Text(text) if text == CSV_NULL)
+    }
 }
 
 /// Appends a JSON string.

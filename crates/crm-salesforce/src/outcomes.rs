@@ -27,9 +27,38 @@ impl Outcomes {
         self.known[at] = Some(outcome);
     }
 
+    /// What is known of a record.
+    pub(crate) fn get(&self, at: usize) -> Option<&RecordOutcome> {
+        self.known[at].as_ref()
+    }
+
+    /// Forgets outcomes that are not the last word.
+    pub(crate) fn revoke(&mut self, is_passing: impl Fn(&RecordOutcome) -> bool) {
+        for known in &mut self.known {
+            if known.as_ref().is_some_and(&is_passing) {
+                *known = None;
+            }
+        }
+    }
+
     /// Notes why records were not applied or are unknown; the first reason stays.
     pub(crate) fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
+    }
+
+    /// Something failed that is not one record's fault.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failure.is_some()
+    }
+
+    /// The outcome of at least one record is not known.
+    pub(crate) fn has_unknown(&self) -> bool {
+        self.known.contains(&Some(RecordOutcome::Unknown))
+    }
+
+    /// At least one record was certainly not applied.
+    pub(crate) fn has_not_applied(&self) -> bool {
+        self.known.contains(&Some(RecordOutcome::NotApplied))
     }
 
     /// What the caller is told.

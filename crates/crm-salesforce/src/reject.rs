@@ -38,6 +38,45 @@ impl RecordFault {
             "ENTITY_IS_DELETED" | "NOT_FOUND" | "INVALID_CROSS_REFERENCE_KEY"
         )
     }
+
+    /// Reads `CODE:message:Field1,Field2 --`, the form of job results (section 7); parts may be missing.
+    pub(crate) fn from_cell(cell: &str) -> Self {
+        let cell = cell.trim();
+        let (code, rest) = cell.split_once(':').unwrap_or((cell, ""));
+        let is_code = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+        };
+        if !is_code(code.trim()) {
+            return Self {
+                message: cell.to_owned(),
+                ..Self::default()
+            };
+        }
+        let rest = rest.strip_suffix("--").unwrap_or(rest).trim_end();
+        let is_field = |name: &str| {
+            name.starts_with(|first: char| first.is_ascii_alphabetic())
+                && name
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        };
+        // The list of fields is the last part; a message without one may hold a colon of its own.
+        let (message, fields) = match rest.rsplit_once(':') {
+            Some((message, names)) if names.split(',').all(|name| is_field(name.trim())) => {
+                let names = names.split(',').map(|name| name.trim().to_owned());
+                (message, Some(names.collect()))
+            }
+            Some((message, "")) => (message, None),
+            _ => (rest, None),
+        };
+        Self {
+            status_code: code.trim().to_owned(),
+            message: message.trim().to_owned(),
+            fields,
+        }
+    }
 }
 
 /// The reject for a record's faults; the first one gives the code.
@@ -116,6 +155,44 @@ fn kind(form: Form, fault: &RecordFault) -> ErrorKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn results_of_jobs_are_taken_apart() {
+        for (cell, code, message, fields) in [
+            (
+                "REQUIRED_FIELD_MISSING:Required fields are missing: [LastName]:LastName --",
+                "REQUIRED_FIELD_MISSING",
+                "Required fields are missing: [LastName]",
+                &["LastName"][..],
+            ),
+            (
+                "DUPLICATE_VALUE:duplicate value found: Ext__c duplicates value on record with id: 001D000000IqhSL:--",
+                "DUPLICATE_VALUE",
+                "duplicate value found: Ext__c duplicates value on record with id: 001D000000IqhSL",
+                &[],
+            ),
+            (
+                "STRING_TOO_LONG:too large:First_Name__c,LastName --",
+                "STRING_TOO_LONG",
+                "too large",
+                &["First_Name__c", "LastName"],
+            ),
+            ("UNABLE_TO_LOCK_ROW", "UNABLE_TO_LOCK_ROW", "", &[]),
+            ("UNKNOWN_EXCEPTION:", "UNKNOWN_EXCEPTION", "", &[]),
+            (
+                "something went wrong: badly",
+                "",
+                "something went wrong: badly",
+                &[],
+            ),
+            ("", "", "", &[]),
+        ] {
+            let fault = RecordFault::from_cell(cell);
+            assert_eq!(fault.status_code, code, "{cell}");
+            assert_eq!(fault.message, message, "{cell}");
+            assert_eq!(fault.fields.unwrap_or_default(), fields, "{cell}");
+        }
+    }
 
     #[test]
     fn kinds_by_meaning() {

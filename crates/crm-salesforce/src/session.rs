@@ -4,7 +4,7 @@ use crate::auth::{SignIn, SignInRequest, auth_of};
 use crate::describe::{DescribeCache, Described, GlobalDescribe};
 use crate::error::Fault;
 use crate::native::Documents;
-use crate::{changes, decode, deparse, describe, error, options, scan, variants, write};
+use crate::{changes, decode, deparse, describe, error, options, scan, settle, variants, write};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Deletions, Error, ErrorKind, ObjectSummary,
     PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, SecretString, Session,
@@ -64,6 +64,8 @@ pub(crate) struct Trouble {
     pub error: Error,
     /// The vendor may have done what was asked for all the same.
     pub may_be_done: bool,
+    /// Status of the last reply, where there was one.
+    pub status: Option<StatusCode>,
 }
 
 impl From<Trouble> for Error {
@@ -183,6 +185,7 @@ impl SalesforceSession {
         let unsent = |error| Trouble {
             error,
             may_be_done: false,
+            status: None,
         };
         let mut token = self.token.get(sign_in).await.map_err(unsent)?;
         let mut renewed = false;
@@ -206,6 +209,7 @@ impl SalesforceSession {
             let replied = replied.map_err(|unanswered| Trouble {
                 error: unanswered.error,
                 may_be_done: unanswered.may_be_done || done_before,
+                status: None,
             })?;
             self.listen(&replied.reply);
             let status = replied.reply.status;
@@ -229,6 +233,7 @@ impl SalesforceSession {
             return Err(Trouble {
                 may_be_done: replied.may_be_done() || done_before,
                 error: replied.tell_tries(error),
+                status: Some(status),
             });
         }
     }
@@ -242,6 +247,11 @@ impl SalesforceSession {
             self.clock_lead
                 .store(date - local_clock(), Ordering::Relaxed);
         }
+    }
+
+    /// The vendor's clock as far as its replies have told, microseconds since the Unix epoch.
+    pub(crate) fn presumed_now(&self) -> i64 {
+        local_clock() + self.clock_lead.load(Ordering::Relaxed)
     }
 
     /// Bounds of trying again.
@@ -293,7 +303,15 @@ impl SalesforceSession {
         Ok(bodies)
     }
 
-    async fn describe_one(&self, object: &str, stats: &CallStats) -> Result<RemoteObject> {
+    /// The description of one object; costs nothing but the call where it has not changed.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub(crate) async fn describe_one(
+        &self,
+        object: &str,
+        stats: &CallStats,
+    ) -> Result<RemoteObject> {
         let link = self.path(&describe_path(object)?);
         let mut call = Call::get(link);
         let held = self.described.get(object);
@@ -481,7 +499,7 @@ impl Session for SalesforceSession {
         ticket: Option<&'a str>,
         stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<Vec<RecordOutcome>>> {
-        Box::pin(write::settle(self, batch, ticket, stats))
+        Box::pin(settle::settle(self, batch, ticket, stats))
     }
 
     fn clock<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<i64>> {

@@ -211,6 +211,9 @@ fn cells_of_csv_tell_empty_from_unsayable() {
         |value: Option<&Value>| encode(&field("string", PLAIN), value, Zone::default()).unwrap();
     assert_eq!(cell(None).cell(), "#N/A");
     assert_eq!(cell(Some(&Value::Text(String::new()))).cell(), "#N/A");
+    assert!(!cell(None).is_unsayable_in_csv());
+    let literal = cell(Some(&Value::Text("#N/A".into())));
+    assert!(literal.is_unsayable_in_csv());
     assert_eq!(cell(Some(&Value::Bool(true))).cell(), "true");
 }
 

@@ -1,71 +1,13 @@
-//! Sessions against a server that answers as each test says: what a well-behaved CRM would not do.
+//! Reading: replies that a well-behaved CRM would not give.
 
+use crate::support::{account, refused, server, session};
 use crm_core::{
-    Account, CallStats, ColumnType, Connector, Error, ErrorKind, ExposeSecret, Page, Place,
-    QueryField, RemoteQuery, Session, find_option,
+    CallStats, ColumnType, Connector, Error, ErrorKind, ExposeSecret, Page, QueryField,
+    RemoteQuery, Session,
 };
-use crm_http::testkit::{Answer, Seen, Server};
+use crm_http::testkit::{Answer, Server};
 use crm_salesforce::SALESFORCE;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// A server that grants tokens and answers everything else by `behaviour`, given how often it was asked before.
-async fn server(
-    behaviour: impl Fn(&Seen, usize, &str) -> Answer + Send + Sync + 'static,
-) -> Server {
-    let n_asked = AtomicUsize::new(0);
-    let n_tokens = AtomicUsize::new(0);
-    Server::start(move |seen| {
-        let own = format!("https://{}", seen.header("host").unwrap_or_default());
-        if seen.target.ends_with("/oauth2/token") {
-            let number = n_tokens.fetch_add(1, Ordering::Relaxed) + 1;
-            return granted(&own, number);
-        }
-        behaviour(seen, n_asked.fetch_add(1, Ordering::Relaxed), &own)
-    })
-    .await
-    .unwrap()
-}
-
-fn granted(own: &str, number: usize) -> Answer {
-    Answer::new(
-        200,
-        format!(
-            r#"{{"access_token":"TEST!token{number}","instance_url":"{own}","refresh_token":"TEST-refresh{number}",
-                "id":"{own}/id/00Dx0000000BV7z/005x00000012Q9P","token_type":"Bearer"}}"#
-        ),
-    )
-}
-
-fn account(server: &Server, options: &[(&str, &str)]) -> Account {
-    let mut account = Account::new("sf");
-    let ca_file = server.ca_file().display().to_string();
-    let common = [
-        ("url", server.url()),
-        ("ca_file", ca_file),
-        ("max_retries", "2".into()),
-    ];
-    for (name, value) in common {
-        let option = find_option(SALESFORCE.options(), Place::Server, name).unwrap();
-        account.set(option, value);
-    }
-    for (name, value) in options {
-        let option = [Place::UserMapping, Place::Server]
-            .iter()
-            .find_map(|place| find_option(SALESFORCE.options(), *place, name).ok());
-        account.set(option.unwrap(), (*value).to_string());
-    }
-    account
-}
-
-const BY_REFRESH: &[(&str, &str)] = &[
-    ("client_id", "TEST-app"),
-    ("refresh_token", "TEST-refresh0"),
-];
-
-fn session(server: &Server) -> Arc<dyn Session> {
-    SALESFORCE.open(account(server, BY_REFRESH)).unwrap()
-}
 
 fn query(fields: &[&str]) -> RemoteQuery {
     let fields = fields
@@ -100,13 +42,6 @@ fn page(records: &[&str], rest: &str) -> Answer {
     Answer::new(
         200,
         format!(r#"{{"records":[{}]{rest}}}"#, records.join(",")),
-    )
-}
-
-fn refused(status: u16, code: &str, text: &str) -> Answer {
-    Answer::new(
-        status,
-        format!(r#"[{{"errorCode":"{code}","message":"{text}"}}]"#),
     )
 }
 

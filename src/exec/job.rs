@@ -18,6 +18,8 @@ use std::time::Duration;
 /// One statement under a job.
 struct Use {
     subtransaction: pg_sys::SubTransactionId,
+    /// The job's claims before it.
+    mark: usize,
     has_ended: bool,
 }
 
@@ -63,13 +65,13 @@ pub fn begin(signature: Signature) -> Result<Option<SharedJob>> {
         return Ok(None);
     };
     let subtransaction = catalog::current_subtransaction();
-    let new_use = Use {
-        subtransaction,
-        has_ended: false,
-    };
     let held = HELD.with_borrow_mut(|held| {
         let known = held.iter_mut().find(|held| held.name == name)?;
-        known.uses.push(new_use);
+        known.uses.push(Use {
+            subtransaction,
+            mark: known.job.lock().claim_mark(),
+            has_ended: false,
+        });
         Some(known.job.clone())
     });
     if let Some(job) = held {
@@ -89,6 +91,7 @@ pub fn begin(signature: Signature) -> Result<Option<SharedJob>> {
             job: job.clone(),
             uses: vec![Use {
                 subtransaction,
+                mark: 0,
                 has_ended: false,
             }],
             is_undone: false,
@@ -177,11 +180,13 @@ fn watch() {
     pgrx::register_subxact_callback(PgSubXactCallbackEvent::AbortSub, |subtransaction, _| {
         HELD.with_borrow_mut(|all| {
             for held in all {
-                let before = held.uses.len();
                 // Subtransactions within an aborted one have larger numbers than it.
-                held.uses.retain(|one| one.subtransaction < subtransaction);
-                if held.uses.len() < before {
+                let undone = |one: &Use| one.subtransaction >= subtransaction;
+                let first = held.uses.iter().find(|one| undone(one));
+                if let Some(mark) = first.map(|one| one.mark) {
+                    held.uses.retain(|one| !undone(one));
                     held.is_undone = true;
+                    held.job.lock().release_claims(mark);
                 }
             }
         });

@@ -201,10 +201,23 @@ impl Index {
         number
     }
 
-    /// After the file is read: makes records findable by fingerprint, equal ones in the order of their numbers.
+    /// Gives claimed records free again: the statement that claimed them was undone, and may run once more.
+    pub fn release(&mut self, numbers: &[u32]) {
+        for number in numbers {
+            self.entries[*number as usize - 1].word &= !CLAIMED;
+        }
+        self.make_claimable();
+    }
+
+    /// Makes records that nobody has claimed findable by fingerprint, equal ones in the order of their numbers. Those
+    /// sent without an outcome are lost: nobody waits for it any more.
     pub fn make_claimable(&mut self) {
+        self.heads.clear();
         for index in (0..self.entries.len()).rev() {
-            if self.entries[index].status() == Status::Vacant {
+            self.entries[index].next = 0;
+            if self.entries[index].status() == Status::Vacant
+                || self.entries[index].word & CLAIMED != 0
+            {
                 continue;
             }
             if self.entries[index].status() == Status::Sent {

@@ -24,6 +24,8 @@ pub struct Job {
     signature: Signature,
     log: Log,
     index: Index,
+    /// Numbers in the order of their claims in this opening.
+    claims: Vec<u32>,
 }
 
 impl std::fmt::Debug for Job {
@@ -88,6 +90,7 @@ impl Job {
             signature,
             log,
             index,
+            claims: Vec::new(),
         }
     }
 
@@ -113,15 +116,8 @@ impl Job {
     /// # Errors
     /// When the file cannot be read, and beyond 4,294,967,295 records.
     pub fn claim(&mut self, fingerprint: Fingerprint) -> Result<Claim> {
-        let number = self.index.claim(fingerprint).ok_or_else(|| {
-            Error::new(
-                ErrorKind::NotSupported,
-                format!(
-                    "export job \"{}\" cannot hold more records",
-                    shown(&self.name)
-                ),
-            )
-        })?;
+        let number = self.next_of(fingerprint)?;
+        self.claims.push(number);
         let (status, _, place) = self.record(number)?;
         Ok(match status {
             Status::Vacant | Status::Claimed => Claim::New { number },
@@ -144,6 +140,32 @@ impl Job {
                 }
             }
         })
+    }
+
+    fn next_of(&mut self, fingerprint: Fingerprint) -> Result<u32> {
+        self.index.claim(fingerprint).ok_or_else(|| {
+            Error::new(
+                ErrorKind::NotSupported,
+                format!(
+                    "export job \"{}\" cannot hold more records",
+                    shown(&self.name)
+                ),
+            )
+        })
+    }
+
+    /// A point to which claims can be given back; see [`Job::release_claims`].
+    pub fn claim_mark(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// Gives back the claims made since `mark`: what made them was undone without the transaction ending, and the same
+    /// records may be claimed again. What became of them stays known.
+    pub fn release_claims(&mut self, mark: usize) {
+        if mark < self.claims.len() {
+            let released = self.claims.split_off(mark);
+            self.index.release(&released);
+        }
     }
 
     /// What was kept of a record before it was sent the last time.

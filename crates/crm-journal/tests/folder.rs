@@ -548,3 +548,27 @@ fn misuse_is_told_and_changes_nothing() {
     assert_eq!(fs::read(&path).unwrap(), before);
     job.intend(&[record(fresh, "{}")], None).unwrap();
 }
+
+#[test]
+fn claims_given_back_are_claimed_again() {
+    let (_temporary, directory) = folder();
+    let mut job = open(&directory, "nightly");
+    let first = send(&mut job, "a");
+    job.outcomes(&[(first, accepted("001"))]).unwrap();
+    let mark = job.claim_mark();
+    let second = send(&mut job, "a");
+    job.outcomes(&[(second, accepted("002"))]).unwrap();
+    let lost = send(&mut job, "b");
+    let never_sent = job.claim(fingerprint("c")).unwrap().number();
+    job.release_claims(mark);
+
+    // The first stays claimed, so the next equal record is the second.
+    let again = job.claim(fingerprint("a")).unwrap();
+    assert!(matches!(again, Claim::Accepted { number, id } if number == second && id == "002"));
+    let third = job.claim(fingerprint("a")).unwrap();
+    assert!(matches!(third, Claim::New { .. }));
+    let unknown = job.claim(fingerprint("b")).unwrap();
+    assert!(matches!(unknown, Claim::Unknown { number, .. } if number == lost));
+    let new = job.claim(fingerprint("c")).unwrap();
+    assert!(matches!(new, Claim::New { number } if number == never_sent));
+}

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 /// A clock that can be set.
 #[derive(Debug, Default)]
@@ -15,6 +15,13 @@ impl Clock {
     /// Seconds since 1970.
     pub fn now(&self) -> i64 {
         Utc::now().timestamp() + self.offset.load(Ordering::Relaxed)
+    }
+
+    /// The day in UTC, the zone of the organisation.
+    pub fn today(&self) -> NaiveDate {
+        DateTime::from_timestamp(self.now(), 0)
+            .unwrap_or_default()
+            .date_naive()
     }
 
     /// How far it is ahead of this machine's, in seconds.

@@ -34,7 +34,7 @@ use query::Queries;
 use store::Store;
 use write::{Options, behind, collections, single};
 
-use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::generate::Contacts;
 use crate::request::{Host, Request};
@@ -46,7 +46,7 @@ pub struct Salesforce {
     /// Held by whoever writes, for as long as what is written may be taken back.
     writing: Mutex<()>,
     /// What stamps are made from.
-    pub clock: Clock,
+    pub clock: Arc<Clock>,
     /// How the deletion log behaves.
     pub log: changes::Log,
     late: behind::Late,
@@ -74,11 +74,12 @@ impl Salesforce {
     /// # Errors
     /// A sentence naming the embedded file that does not parse.
     pub fn new(setup: &Setup<'_>) -> Result<Self, String> {
+        let store = organisation::build(setup.contacts)?;
         Ok(Self {
             instance_url: setup.instance_url.to_owned(),
-            store: RwLock::new(organisation::build(setup.contacts)?),
+            clock: Arc::clone(&store.clock),
+            store: RwLock::new(store),
             writing: Mutex::default(),
-            clock: Clock::default(),
             log: changes::Log::default(),
             late: behind::Late::default(),
             doorman: Doorman::new(setup.login_url, setup.instance_url),

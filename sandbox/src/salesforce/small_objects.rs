@@ -7,13 +7,33 @@ use super::describe::{self, FieldSpec};
 use super::organisation::{HOUSEHOLD, ORGANISATION, Record, Row, USERS, base, compound, copy};
 use super::store::Cell;
 
+/// The standard fields of objects for people: their name follows from its parts (trap 24).
+fn people() -> (Vec<FieldSpec>, Vec<FieldSpec>) {
+    let (fields, audit) = describe::standard_fields(121);
+    let fields = fields
+        .into_iter()
+        .map(|field| match field.name() {
+            "Name" => field.set("createable", false).set("updateable", false),
+            _ => field,
+        })
+        .collect();
+    (fields, audit)
+}
+
+/// A part of a person's name.
+fn name_part(name: &str, length: u64) -> FieldSpec {
+    FieldSpec::new(name, "string")
+        .length(length)
+        .set("compoundFieldName", "Name")
+}
+
 /// The describe document of Lead.
 pub fn lead_describe() -> Value {
-    let (mut fields, audit) = describe::standard_fields(121);
+    let (mut fields, audit) = people();
     let text = |name: &str, length: u64| FieldSpec::new(name, "string").length(length);
     fields.extend([
-        text("LastName", 80).set("nillable", false),
-        text("FirstName", 40),
+        name_part("LastName", 80).set("nillable", false),
+        name_part("FirstName", 40),
         text("Company", 255).set("nillable", false),
         text("Title", 128),
         FieldSpec::new("Email", "email"),
@@ -80,7 +100,7 @@ pub fn lead_records(rows: &[Row]) -> Vec<Record> {
 
 /// The describe document of User.
 pub fn user_describe() -> Value {
-    let (fields, audit) = describe::standard_fields(121);
+    let (fields, audit) = people();
     let mut fields: Vec<FieldSpec> = fields
         .into_iter()
         .filter(|field| field.name() != "IsDeleted")
@@ -90,8 +110,8 @@ pub fn user_describe() -> Value {
         text("Username", 80)
             .set("nillable", false)
             .set("idLookup", true),
-        text("LastName", 80).set("nillable", false),
-        text("FirstName", 40),
+        name_part("LastName", 80).set("nillable", false),
+        name_part("FirstName", 40),
         FieldSpec::new("Email", "email").set("nillable", false),
         FieldSpec::new("IsActive", "boolean"),
         FieldSpec::new("TimeZoneSidKey", "picklist").set("nillable", false),
@@ -121,6 +141,14 @@ pub fn user_records() -> Vec<Record> {
         .collect()
 }
 
+/// An object whose records the API does not write.
+fn read_only(mut document: Value) -> Value {
+    for operation in ["createable", "updateable", "deletable"] {
+        document[operation] = false.into();
+    }
+    document
+}
+
 /// The describe document of Organization.
 pub fn organisation_describe() -> Value {
     let (mut fields, audit) = describe::standard_fields(80);
@@ -132,7 +160,7 @@ pub fn organisation_describe() -> Value {
         FieldSpec::new("TimeZoneSidKey", "picklist"),
     ]);
     fields.extend(audit);
-    describe::object("Organization", Some("00D"), fields)
+    read_only(describe::object("Organization", Some("00D"), fields))
 }
 
 /// The records of Organization.
@@ -157,7 +185,7 @@ pub fn record_type_describe() -> Value {
         FieldSpec::new("IsActive", "boolean"),
     ]);
     fields.extend(audit);
-    describe::object("RecordType", Some("012"), fields)
+    read_only(describe::object("RecordType", Some("012"), fields))
 }
 
 /// The records of RecordType.

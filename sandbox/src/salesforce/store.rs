@@ -5,9 +5,11 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use chrono::NaiveDate;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::clock::Clock;
 use super::rows::{Gone, Rows, Values};
 use super::write::rules::RecordRules;
 use crate::generate::Contacts;
@@ -328,6 +330,8 @@ pub struct Store {
     deletions: Vec<Deletion>,
     transactions: u32,
     undo: Vec<Undo>,
+    /// What stamps and date literals are made from.
+    pub clock: Arc<Clock>,
     /// Record errors on demand.
     pub rules: RecordRules,
     /// Records written so far.
@@ -388,9 +392,15 @@ impl Store {
             deletions: Vec::new(),
             transactions: 0,
             undo: Vec::new(),
+            clock: Arc::default(),
             rules: RecordRules::default(),
             written: Written::default(),
         }
+    }
+
+    /// The day date literals go by.
+    pub fn today(&self) -> NaiveDate {
+        self.clock.today()
     }
 
     /// The objects in describeGlobal's order.

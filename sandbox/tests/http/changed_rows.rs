@@ -188,6 +188,11 @@ async fn stamps_and_the_date_header_follow_the_clock() {
     let id = world.create("Account", json!({"Name": "Yesterday"})).await;
     let record = world.fields("Account", &id, "CreatedDate").await;
     assert!((moment(&record["CreatedDate"]) - date).num_seconds().abs() < 60);
+    // Half a year on, nothing was made today.
+    let of = "Account WHERE CreatedDate = TODAY";
+    assert_eq!(world.count(of).await, 1);
+    world.move_clock(180 * 86_400).await;
+    assert_eq!(world.count(of).await, 0);
 }
 
 #[tokio::test]

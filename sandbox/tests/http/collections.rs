@@ -255,6 +255,28 @@ async fn a_call_has_limits() {
     assert_eq!((status, code(&answer)), (400, "LIMIT_EXCEEDED"));
     let (status, _) = create(&world, json!(mixed[..10]), false).await;
     assert_eq!(status, 200);
+    for (object, fields, expected) in [
+        (
+            "Organization",
+            json!({"Name": "x"}),
+            "INVALID_TYPE_FOR_OPERATION",
+        ),
+        ("Lead", json!({"LastName": "x"}), "REQUIRED_FIELD_MISSING"),
+        (
+            "Lead",
+            json!({"Name": "x"}),
+            "INVALID_FIELD_FOR_INSERT_UPDATE",
+        ),
+    ] {
+        let mut record = fields;
+        record["attributes"] = json!({"type": object});
+        let (_, answer) = create(&world, json!([record]), false).await;
+        assert_eq!(codes(&answer), [expected], "{object}");
+    }
+    let lead =
+        json!({"LastName": "L", "FirstName": "F", "Company": "C", "Status": "Working - Contacted"});
+    let id = world.create("Lead", lead).await;
+    assert_eq!(world.fields("Lead", &id, "Name").await["Name"], "F L");
     for (records, expected) in [
         (json!([]), "REQUIRED_FIELD_MISSING"),
         (json!([{"LastName": "x"}]), "INVALID_INPUT"),

@@ -371,7 +371,9 @@ impl Binder<'_> {
                         let counts =
                             matches!(call.function, Function::Count | Function::CountDistinct);
                         let value = match (&aggregate.path, &literal.value) {
-                            (Some(path), value) if !counts => value::bind(value, *op, &path.field)?,
+                            (Some(path), value) if !counts => {
+                                value::bind(value, *op, &path.field, self.store.today())?
+                            }
                             (_, Value::Number(text)) => value::Number::parse(text)
                                 .map(Bound::Number)
                                 .ok_or_else(|| ApiError::malformed("bad number in HAVING"))?,
@@ -395,7 +397,12 @@ impl Binder<'_> {
                         GroupFilter::Key {
                             place,
                             op: *op,
-                            value: value::bind(&literal.value, *op, &bound.field)?,
+                            value: value::bind(
+                                &literal.value,
+                                *op,
+                                &bound.field,
+                                self.store.today(),
+                            )?,
                         }
                     }
                 }

@@ -1,6 +1,8 @@
 //! Conditions of WHERE: each operator checked against the field's description, literals against its type,
 //! semi-joins against their limits (section 4.3).
 
+use chrono::NaiveDate;
+
 use super::ast::{Expr, Item, Op, Operand, Query, Right, Value};
 use super::bind::{Binder, bind_at};
 use super::plan::{FieldPath, Filter, Output};
@@ -38,16 +40,17 @@ impl Binder<'_> {
                     ));
                 };
                 let path = self.path(path)?;
+                let today = self.store.today();
                 check_operator(&path.field, &path.name, *op)?;
                 match right {
-                    Right::One(literal) => compare(path, *op, &literal.value),
+                    Right::One(literal) => compare(path, *op, &literal.value, today),
                     Right::List(list) if matches!(op, Op::Includes | Op::Excludes) => {
-                        includes(path, *op, list.iter().map(|l| &l.value))
+                        includes(path, *op, list.iter().map(|l| &l.value), today)
                     }
                     Right::List(list) => {
                         let values = list
                             .iter()
-                            .map(|literal| value::bind(&literal.value, *op, &path.field))
+                            .map(|literal| value::bind(&literal.value, *op, &path.field, today))
                             .collect::<Result<_, _>>()?;
                         Ok(Filter::In {
                             path,
@@ -121,8 +124,8 @@ impl Binder<'_> {
     }
 }
 
-fn compare(path: FieldPath, op: Op, literal: &Value) -> Result<Filter, ApiError> {
-    let value = value::bind(literal, op, &path.field)?;
+fn compare(path: FieldPath, op: Op, literal: &Value, today: NaiveDate) -> Result<Filter, ApiError> {
+    let value = value::bind(literal, op, &path.field, today)?;
     Ok(match (op, literal) {
         (Op::Like, Value::Text(text)) => Filter::Like {
             path,
@@ -136,12 +139,15 @@ fn includes<'v>(
     path: FieldPath,
     op: Op,
     literals: impl Iterator<Item = &'v Value>,
+    today: NaiveDate,
 ) -> Result<Filter, ApiError> {
     let sets = literals
-        .map(|literal| match value::bind(literal, op, &path.field)? {
-            Bound::Text(text) => Ok(text.split(';').map(str::to_owned).collect()),
-            _ => Err(ApiError::malformed("INCLUDES takes strings")),
-        })
+        .map(
+            |literal| match value::bind(literal, op, &path.field, today)? {
+                Bound::Text(text) => Ok(text.split(';').map(str::to_owned).collect()),
+                _ => Err(ApiError::malformed("INCLUDES takes strings")),
+            },
+        )
         .collect::<Result<_, _>>()?;
     Ok(Filter::Includes {
         path,

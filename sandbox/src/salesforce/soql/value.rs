@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use std::str::FromStr;
 
 use bigdecimal::BigDecimal;
-use chrono::{NaiveDate, NaiveTime, Utc};
+use chrono::{NaiveDate, NaiveTime};
 
 use super::ast::{Glyph, Op, Value};
 use super::dates;
@@ -123,12 +123,12 @@ fn instant_of(text: &str) -> Option<i64> {
     Some(day_of(text)?.and_time(clock).and_utc().timestamp_millis())
 }
 
-/// Checks a literal against a field and an operator.
+/// Checks a literal against a field and an operator; date literals are those of `today`.
 ///
 /// # Errors
 /// `INVALID_FIELD` for a literal of another type, `INVALID_QUERY_FILTER_OPERATOR` for a malformed id
 /// and for an operator the type does not have, `MALFORMED_QUERY` for null with anything but `=`, `!=`.
-pub fn bind(value: &Value, op: Op, field: &Field) -> Result<Bound, ApiError> {
+pub fn bind(value: &Value, op: Op, field: &Field, today: NaiveDate) -> Result<Bound, ApiError> {
     let name = &field.name;
     let wrong = |quoted: bool| {
         let rest = match quoted {
@@ -186,7 +186,7 @@ pub fn bind(value: &Value, op: Op, field: &Field) -> Result<Bound, ApiError> {
         (Kind::Instant, Value::Instant(instant)) => Ok(Bound::Instant(*instant)),
         (Kind::Time, Value::Time(time)) => Ok(Bound::Time(*time)),
         (Kind::Date | Kind::Instant, Value::Range(range, count)) => {
-            dates::span(range, count.unwrap_or(0), Utc::now().date_naive())
+            dates::span(range, count.unwrap_or(0), today)
                 .map(|(from, to)| Bound::Days(from, to))
                 .ok_or_else(|| ApiError::malformed(format!("Invalid date literal: {range}")))
         }

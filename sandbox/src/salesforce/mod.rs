@@ -241,6 +241,16 @@ impl Salesforce {
         version: &str,
         options: &Options,
     ) -> Result<Reply, ApiError> {
+        let json = request
+            .header("content-type")
+            .is_some_and(|kind| kind.to_ascii_lowercase().starts_with("application/json"));
+        if !json && !request.body.is_empty() {
+            return Err(ApiError::new(
+                415,
+                "UNSUPPORTED_MEDIA_TYPE",
+                "Content-Type not supported, use application/json",
+            ));
+        }
         let store = &mut *self.records_mut();
         match (request.method.as_str(), segments) {
             ("DELETE", ["composite", "sobjects"]) => collections::delete(store, request, options),

@@ -553,6 +553,18 @@ async fn changes_of_what_is_not_there_are_refused() {
             "{path}: {answer}"
         );
     }
+    let answer = world
+        .client
+        .post(format!(
+            "{}{V}/sobjects/Contact",
+            world.sandbox.instance_url
+        ))
+        .bearer_auth(&world.token)
+        .body("{\"LastName\": \"Plain\"}")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.status(), 415);
     // Optimistic locking.
     let url = format!("{}{V}/sobjects/Contact/{id}", world.sandbox.instance_url);
     for (since, status) in [

@@ -116,4 +116,46 @@ impl Admin {
         let reply = self.ask(Method::GET, "/last_query", None).await?;
         reply.as_str().map(str::to_owned)
     }
+
+    /// Refuses records: a rule as `{"object", "field", "value", "code", "times"}`.
+    pub async fn record_rule(&self, rule: Value) {
+        self.ask(Method::POST, "/record_rules", Some(rule)).await;
+    }
+
+    /// Identifiers of the records whose field has this value, letter for letter.
+    ///
+    /// # Panics
+    /// When there is no such object or field.
+    pub async fn find(&self, object: &str, field: &str, value: &str) -> Vec<String> {
+        let query = format!("/find?object={object}&field={field}&value={value}");
+        let reply = self.ask(Method::GET, &query, None).await;
+        let reply = reply.expect("a list");
+        let ids = reply["ids"].as_array().expect("identifiers");
+        ids.iter()
+            .filter_map(|id| id.as_str().map(str::to_owned))
+            .collect()
+    }
+
+    /// Changes records behind the interface's back, as `{"object", "ids", "delete", "at", …}`.
+    pub async fn change(&self, change: Value) -> Value {
+        let reply = self.ask(Method::POST, "/records", Some(change)).await;
+        reply.unwrap_or_default()
+    }
+
+    /// Moves the CRM's clock by so many seconds from the machine's.
+    pub async fn clock(&self, offset_s: i64) {
+        self.ask(Method::POST, "/clock", Some(json!({"offset_s": offset_s})))
+            .await;
+    }
+
+    /// How the deletion log behaves, as `{"covered_lag_s", "reach_s", "max_ids"}`.
+    pub async fn deletion_log(&self, settings: Value) {
+        self.ask(Method::POST, "/deletion_log", Some(settings))
+            .await;
+    }
+
+    /// How bulk jobs behave, as `{"polls_until_done", "fail_after", …}`.
+    pub async fn bulk(&self, settings: Value) {
+        self.ask(Method::POST, "/bulk", Some(settings)).await;
+    }
 }

@@ -152,3 +152,53 @@ async fn unknown_objects_and_fields_of_a_query_are_told_apart() {
         assert_eq!(remote.admin.data_calls().await, 0);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variants_of_an_object_offer_some_values_each() {
+    for fixture in FIXTURES {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[]);
+        let (name, n_variants) = fixture.variants;
+        let described = session
+            .describe(&[name.to_owned()], &CallStats::default())
+            .await;
+        let described = described.unwrap().remove(0);
+        assert_eq!(described.variants.len() as u64, n_variants);
+        let stats = CallStats::default();
+        let told = session
+            .with_variants(described.clone(), &stats)
+            .await
+            .unwrap();
+        assert_eq!(stats.calls(), n_variants);
+        let known: Vec<_> = told.variants.iter().map(|variant| &variant.name).collect();
+        let offered: Vec<_> = (told.fields.iter())
+            .flat_map(|field| &field.values)
+            .filter_map(|value| value.variants.as_ref())
+            .collect();
+        assert!(offered.iter().any(|names| names.len() < known.len()));
+        assert!(offered.iter().any(|names| !names.is_empty()));
+        assert!(
+            offered
+                .iter()
+                .copied()
+                .flatten()
+                .all(|name| known.contains(&name))
+        );
+        // An object of one kind costs nothing.
+        let plain = fixture.records.object.to_owned();
+        let plain = session.describe(&[plain], &stats).await.unwrap().remove(0);
+        let stats = CallStats::default();
+        session.with_variants(plain, &stats).await.unwrap();
+        assert_eq!(stats.calls(), 0);
+        // Where the CRM does not tell, the description stays as it is.
+        let refused =
+            serde_json::json!({"path": "picklist-values", "kind": "status", "status": 400});
+        remote.admin.fault(refused).await;
+        let untold = session
+            .with_variants(described, &CallStats::default())
+            .await
+            .unwrap();
+        let mut values = untold.fields.iter().flat_map(|field| &field.values);
+        assert!(values.all(|value| value.variants.is_none()));
+    }
+}

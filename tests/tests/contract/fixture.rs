@@ -42,6 +42,56 @@ pub struct Fixture {
     pub lookup_size: usize,
     /// Objects described in one call.
     pub describe_size: u64,
+    /// An object whose variants differ in the values they offer, and how many variants it has.
+    pub variants: (&'static str, u64),
+    /// What is written, and how it is refused.
+    pub writes: Writes,
+}
+
+/// An object that is written, in [`Records::object`]'s form: its identifier has the same name.
+pub struct Writes {
+    /// The object.
+    pub object: &'static str,
+    /// A text that a record must have, and the vendor's word for its type.
+    pub required: (&'static str, &'static str),
+    /// A text that may be empty, likewise.
+    pub optional: (&'static str, &'static str),
+    /// A key of another system, likewise.
+    pub key: (&'static str, &'static str),
+    /// A well-formed identifier of no record.
+    pub unknown_identifier: &'static str,
+    /// Values of the required field that are refused, with the symbol.
+    pub refused: &'static [(&'static str, &'static str)],
+    /// Symbol of a record that is locked, and that of one that was deleted before.
+    pub locked: &'static str,
+    /// What occurs in the address of every call that writes records.
+    pub path: &'static str,
+    /// What occurs in the addresses of a job: its upload, its start, its results.
+    pub job_paths: &'static [&'static str],
+    /// Most calls for exporting 10,000 records, by calls and by job.
+    pub calls: (u64, u64),
+    /// An object with a field of each type.
+    pub typed: &'static str,
+    /// Those fields, with values in the form in which they are read.
+    pub values: fn() -> Vec<Typed>,
+    /// Values that the description of a field of [`Writes::typed`] speaks against.
+    pub unfit: fn() -> Vec<(&'static str, Value)>,
+    /// An object whose deletions are not tracked.
+    pub untracked: &'static str,
+    /// Days that the deletion log is asked for at most, and those it is sure of.
+    pub log_days: (i64, i64),
+}
+
+/// A field, how its column wants it, and values.
+pub struct Typed {
+    /// Name and the vendor's word for the type.
+    pub field: (&'static str, &'static str),
+    /// The column's type.
+    pub column_type: ColumnType,
+    /// The column's conversion.
+    pub conversion: Conversion,
+    /// Values that are read as they were written.
+    pub values: Vec<Value>,
 }
 
 /// Parts of addresses.

@@ -1,9 +1,10 @@
 //! Salesforce as the sandbox shows it.
 
+use crm_core::{ColumnType, Conversion, Value};
 use crm_salesforce::SALESFORCE;
 use crm_sandbox::Sandbox;
 
-use crate::fixture::{Fixture, Options, Paths, Records};
+use crate::fixture::{Fixture, Options, Paths, Records, Typed, Writes};
 
 pub const FIXTURE: Fixture = Fixture {
     connector: &SALESFORCE,
@@ -31,7 +32,148 @@ pub const FIXTURE: Fixture = Fixture {
     page_sizes: (2_000, 200),
     lookup_size: 2_000,
     describe_size: 25,
+    variants: ("Custom__c", 2),
+    writes: Writes {
+        object: "Contact",
+        required: ("LastName", "string"),
+        optional: ("Email", "email"),
+        key: ("ExternalKey__c", "string"),
+        unknown_identifier: "003000009zzzzzzAAA",
+        refused: &[
+            ("", "REQUIRED_FIELD_MISSING"),
+            ("Refused by rule", "FIELD_CUSTOM_VALIDATION_EXCEPTION"),
+            (
+                "A name of more than eighty characters, which is as many as the last name of a contact may have",
+                "STRING_TOO_LONG",
+            ),
+        ],
+        locked: "UNABLE_TO_LOCK_ROW",
+        path: "/composite/sobjects",
+        job_paths: &["/batches", "jobs/ingest/", "successfulResults"],
+        calls: (51, 11),
+        typed: "AllTypes__c",
+        values,
+        unfit,
+        untracked: "UserLicense",
+        log_days: (30, 15),
+    },
 };
+
+fn values() -> Vec<Typed> {
+    let text = |text: &str| Value::Text(text.into());
+    let numeric = |digits: &str| Value::Numeric(digits.into());
+    let plain = |field, column_type, values| Typed {
+        field,
+        column_type,
+        conversion: Conversion::Default,
+        values,
+    };
+    // 2024-07-01T12:34:56.789Z and 1970-01-01; 1.5 s before the epoch.
+    let moments = [1_719_837_296_789_000, 0, -1_500_000];
+    vec![
+        plain(
+            ("Text__c", "string"),
+            ColumnType::Text,
+            vec![
+                text("plain"),
+                text("a \"quote\", a comma; a\nline, ünïcödé 😀"),
+                text("NULL"),
+            ],
+        ),
+        plain(
+            ("LongText__c", "textarea"),
+            ColumnType::Text,
+            vec![text("two\nlines"), text("'single' \\ back"), text("#N/A")],
+        ),
+        plain(
+            ("Check__c", "boolean"),
+            ColumnType::Bool,
+            vec![Value::Bool(true), Value::Bool(false), Value::Bool(true)],
+        ),
+        plain(
+            ("Int__c", "int"),
+            ColumnType::Int32,
+            vec![Value::Int(-5), Value::Int(2_147_483_647), Value::Int(0)],
+        ),
+        plain(
+            ("Number__c", "double"),
+            ColumnType::Numeric,
+            vec![
+                numeric("123456789012.123456"),
+                numeric("-0.000001"),
+                numeric("20.5"),
+            ],
+        ),
+        plain(
+            ("Date__c", "date"),
+            ColumnType::Date,
+            vec![Value::Date(0), Value::Date(-98_615), Value::Date(19_782)],
+        ),
+        plain(
+            ("DateTime__c", "datetime"),
+            ColumnType::Instant,
+            moments.map(Value::Instant).to_vec(),
+        ),
+        Typed {
+            field: ("DateTime__c", "datetime"),
+            column_type: ColumnType::Timestamp,
+            conversion: Conversion::WithoutTimeOffset,
+            values: moments.map(Value::Timestamp).to_vec(),
+        },
+        Typed {
+            field: ("DateTime__c", "datetime"),
+            column_type: ColumnType::Timestamp,
+            conversion: Conversion::Default,
+            values: moments.map(Value::Timestamp).to_vec(),
+        },
+        Typed {
+            field: ("DateTime__c", "datetime"),
+            column_type: ColumnType::Date,
+            conversion: Conversion::DateOnly,
+            values: vec![Value::Date(0), Value::Date(-98_614), Value::Date(19_782)],
+        },
+        plain(
+            ("Time__c", "time"),
+            ColumnType::Time,
+            vec![
+                Value::Time(0),
+                Value::Time(52_200_123_000),
+                Value::Time(86_399_999_000),
+            ],
+        ),
+        plain(
+            ("Multi__c", "multipicklist"),
+            ColumnType::TextArray,
+            vec![
+                Value::List(vec![text("A")]),
+                Value::List(vec![text("A"), text("Red & Blue")]),
+                Value::List(vec![text("B"), text("C")]),
+            ],
+        ),
+        Typed {
+            field: ("Currency__c", "currency"),
+            column_type: ColumnType::Text,
+            conversion: Conversion::CopyPaste,
+            values: vec![text("12.5"), text("0.25"), text("-7.75")],
+        },
+    ]
+}
+
+fn unfit() -> Vec<(&'static str, Value)> {
+    let text = |text: &str| Value::Text(text.into());
+    vec![
+        ("Text__c", Value::Text("x".repeat(256))),
+        ("RestrictedPick__c", text("Z")),
+        ("FixedMulti__c", Value::List(vec![text("A"), text("Z")])),
+        ("Currency__c", Value::Numeric("12345678901234567.5".into())),
+        ("Int__c", Value::Int(9_000_000_000)),
+        ("Account__c", text("not an identifier")),
+        ("Date__c", Value::Date(-200_000)),
+        ("DateTime__c", Value::Instant(i64::MAX)),
+        ("Number__c", Value::Numeric("NaN".into())),
+        ("Address__c", Value::Json("{}".into())),
+    ]
+}
 
 fn with(url: &str, sandbox: &Sandbox, names: &[&'static str]) -> Options {
     let credentials = &sandbox.credentials;

@@ -36,7 +36,6 @@ thread_local! {
     static HELD: RefCell<Vec<Held>> = const { RefCell::new(Vec::new()) };
     /// The job held last: after a cancel the network thread may hold it a little longer.
     static LAST: Cell<Option<Weak<Mutex<Job>>>> = const { Cell::new(None) };
-    static WATCHES_SUBTRANSACTIONS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Where the jobs of the current role in this database are.
@@ -148,7 +147,11 @@ fn another(name: &str) -> Error {
     .with_hint("Give each statement a job of its own with SET crm.export_job.")
 }
 
+/// Has the end of this transaction and of its subtransactions told, once.
 fn watch() {
+    if HELD.with_borrow(|held| !held.is_empty()) {
+        return;
+    }
     pgrx::register_xact_callback(PgXactCallbackEvent::Commit, || {
         for held in HELD.with_borrow_mut(std::mem::take) {
             if held.is_undone || !held.uses.iter().all(|one| one.has_ended) {
@@ -174,9 +177,6 @@ fn watch() {
     pgrx::register_xact_callback(PgXactCallbackEvent::Abort, || {
         HELD.with_borrow_mut(std::mem::take);
     });
-    if WATCHES_SUBTRANSACTIONS.replace(true) {
-        return;
-    }
     pgrx::register_subxact_callback(PgSubXactCallbackEvent::AbortSub, |subtransaction, _| {
         HELD.with_borrow_mut(|all| {
             for held in all {

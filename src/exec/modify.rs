@@ -100,6 +100,14 @@ impl WriteState {
         &self.plan
     }
 
+    /// Writes other columns from now on.
+    pub fn replan(&mut self, plan: WritePlan) {
+        if let Some(exporter) = &mut self.exporter {
+            exporter.retarget(plan.target(&self.table));
+        }
+        self.plan = plan;
+    }
+
     /// The account.
     pub fn session(&self) -> &Arc<dyn Session> {
         &self.session

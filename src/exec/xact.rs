@@ -6,7 +6,7 @@
 use crate::error::warn;
 use crm_core::{Error, ErrorKind};
 use pgrx::{PgSubXactCallbackEvent, PgXactCallbackEvent, pg_sys};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 
 /// Records of one server accepted in one (sub)transaction.
 struct Accepted {
@@ -25,8 +25,6 @@ struct Transaction {
 
 thread_local! {
     static TRANSACTION: RefCell<Transaction> = RefCell::default();
-    /// Callbacks of subtransactions stay for the life of the backend, those of transactions do not.
-    static WATCHES_SUBTRANSACTIONS: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Counts records that the CRM has accepted in the current subtransaction.
@@ -73,9 +71,6 @@ fn watch() {
             "cannot PREPARE a transaction that has written to a CRM"
         );
     });
-    if WATCHES_SUBTRANSACTIONS.replace(true) {
-        return;
-    }
     pgrx::register_subxact_callback(PgSubXactCallbackEvent::AbortSub, |subtransaction, _| {
         let lost = TRANSACTION.with_borrow_mut(|transaction| {
             let all = std::mem::take(&mut transaction.accepted);

@@ -8,7 +8,9 @@ use crate::error::OrRaise;
 use crate::exec::explain::explain_write;
 use crate::exec::modify::RowOutcome;
 use crate::fdw::lookahead;
-use crate::fdw::running::{Running, begin, identifier_name, returned_columns, returned_name};
+use crate::fdw::running::{
+    Running, begin, changes_rows, identifier_name, returned_columns, returned_name,
+};
 use crate::options::CollectedTable;
 use crate::pg::explain::Explain;
 use crate::pg::{compat, list};
@@ -131,9 +133,22 @@ pub unsafe extern "C-unwind" fn begin_foreign_modify(
                 let mut in_plan = list::pointers::<pg_sys::TargetEntry>(targets)
                     .filter(|entry| !(**entry).resjunk)
                     .map(|entry| (*entry).resno);
-                list::integers(numbers.cast())
-                    .map(|number| (number as i16, in_plan.next().unwrap_or(0)))
-                    .collect()
+                let named = list::integers(numbers.cast())
+                    .map(|number| (number as i16, in_plan.next().unwrap_or(0)));
+                let mut named: Vec<_> = named.collect();
+                if changes_rows(rinfo, statement) {
+                    // The trigger may change any column; the whole row was read for it.
+                    let table = CollectedTable::read((*(*rinfo).ri_RelationDesc).rd_id).or_raise();
+                    let others = table.columns.iter().filter(|column| {
+                        let number = column.number;
+                        column.updatable
+                            && !column.facts.identifier
+                            && !named.iter().any(|(other, _)| *other == number)
+                    });
+                    let others: Vec<_> = others.map(|column| (column.number, 0)).collect();
+                    named.extend(others);
+                }
+                named
             }
             Statement::Delete => Vec::new(),
         };
@@ -237,6 +252,7 @@ pub unsafe extern "C-unwind" fn exec_foreign_insert(
             running.buffer_row(slot);
             return slot;
         }
+        running.add_filled(slot);
         let outcome = running.outcome_of(|running| running.row_of_table(slot));
         running.finish_row(outcome, slot)
     }

@@ -134,7 +134,11 @@ unsafe fn attributes_needed(
             // The server adds the whole row to every UPDATE; only a row that the statement names itself is needed.
             let parse = (*root).parse;
             let mut written = Vec::new();
-            columns_named((*parse).targetList.cast(), index, &mut written);
+            for entry in list::pointers::<pg_sys::TargetEntry>((*parse).targetList) {
+                if !(*entry).resjunk {
+                    columns_named((*entry).expr.cast(), index, &mut written);
+                }
+            }
             columns_named((*parse).jointree.cast(), index, &mut written);
             if !written.contains(&0) {
                 named.retain(|number| *number != 0);

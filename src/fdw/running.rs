@@ -4,7 +4,7 @@
 use crate::error::OrRaise;
 use crate::exec::modify::{RowOutcome, Unsayable, WriteState};
 use crate::exec::scan::ScanState;
-use crate::options::CollectedTable;
+use crate::options::{CollectedTable, LocalColumn};
 use crate::pg::catalog::relation_name;
 use crate::pg::compat;
 use crate::pg::expr::columns_named;
@@ -26,6 +26,8 @@ pub struct Running {
     statement: Statement,
     /// Where the values of the written columns stand: in a row of the table, and in a row of the plan.
     columns: Vec<Place>,
+    /// Columns that a trigger may fill although the INSERT does not name them.
+    fillable: Vec<Place>,
     /// The same of the identifier.
     identifier: Option<Place>,
     /// Columns that RETURNING names, the identifier not among them; their places in a row of the plan for DELETE.
@@ -120,6 +122,19 @@ pub unsafe fn begin(
             let state = WriteState::new(table.clone(), name, plan, gives_identifier, session);
             Some(state.or_raise())
         };
+        let fillable = if statement == Statement::Insert && changes_rows(rinfo, statement) {
+            let others = table.columns.iter().filter(|column| {
+                column.insertable && !column.facts.identifier && !numbers.contains(&column.number)
+            });
+            let place = |column: &LocalColumn| Place {
+                attribute: column.number,
+                in_plan: 0,
+                type_oid: column.type_oid,
+            };
+            others.map(place).collect()
+        } else {
+            Vec::new()
+        };
         let memory = pg_sys::AllocSetContextCreateInternal(
             (*estate).es_query_cxt,
             c"crm batch".as_ptr(),
@@ -132,6 +147,7 @@ pub unsafe fn begin(
             table,
             statement,
             columns,
+            fillable,
             identifier,
             returned,
             is_looked_at,
@@ -141,6 +157,17 @@ pub unsafe fn begin(
             memory,
         }
     }
+}
+
+/// A row trigger may change rows before they are written.
+pub unsafe fn changes_rows(rinfo: *mut pg_sys::ResultRelInfo, statement: Statement) -> bool {
+    // SAFETY: the executor's own pointer.
+    let triggers = unsafe { (*rinfo).ri_TrigDesc.as_ref() };
+    triggers.is_some_and(|triggers| match statement {
+        Statement::Insert => triggers.trig_insert_before_row,
+        Statement::Update => triggers.trig_update_before_row,
+        Statement::Delete => false,
+    })
 }
 
 /// Row triggers may change, veto or look at single rows, so rows then go one by one.
@@ -372,6 +399,27 @@ impl Running {
                 }
             }
             pg_sys::ExecStoreVirtualTuple(slot);
+        }
+    }
+
+    /// Adds the columns that a trigger has filled to what is written, from this row on.
+    pub unsafe fn add_filled(&mut self, slot: *mut pg_sys::TupleTableSlot) {
+        let before = self.columns.len();
+        let (columns, fillable) = (&mut self.columns, &mut self.fillable);
+        fillable.retain(|place| {
+            let mut is_null = true;
+            // SAFETY: the slot is a row of the table.
+            unsafe { pg_sys::slot_getattr(slot, place.attribute.into(), &raw mut is_null) };
+            if !is_null {
+                columns.push(*place);
+            }
+            is_null
+        });
+        if self.columns.len() > before {
+            let plan = self.plan();
+            if let Some(state) = &mut self.state {
+                state.replan(plan);
+            }
         }
     }
 

@@ -105,6 +105,12 @@ impl Exporter {
         self.totals
     }
 
+    /// Writes other fields from now on.
+    pub fn retarget(&mut self, target: Target) {
+        self.target = target;
+        self.checks = None;
+    }
+
     /// Sends records and says what became of each.
     ///
     /// # Errors

@@ -3,9 +3,10 @@
 //! The deletion log is asked; the recycle bin only where the log is not kept or has gaps, since it forgets what was
 //! deleted for good.
 
+use crate::call::Call;
 use crate::deparse;
 use crate::records::{self, encoded};
-use crate::session::{Call, SalesforceSession, json};
+use crate::session::{SalesforceSession, json};
 use crm_core::{
     CallStats, Deletion, Deletions, Error, ErrorKind, MICROS_PER_DAY, MICROS_PER_SECOND, Result,
     format_instant_seconds, parse_instant,

@@ -3,9 +3,10 @@
 //! A create is never sent again unless it certainly did not arrive; what names its record is, as often as the policy
 //! allows (spec E-5).
 
+use crate::call::Call;
 use crate::reject::{RecordFault, reject};
 use crate::rows::{Form, Row, Rows};
-use crate::session::{Call, SalesforceSession, json};
+use crate::session::{SalesforceSession, json};
 use crate::{ids, outcomes::Outcomes};
 use crm_core::{CallStats, Error, ErrorKind, RecordOutcome};
 use crm_http::header::{HeaderName, HeaderValue};

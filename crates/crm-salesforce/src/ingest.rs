@@ -5,12 +5,13 @@
 //! A caller that goes away leaves the job as it is, for nothing can be sent any more; [`crate::settle`] finds it by its
 //! name, aborts it where it is still open, and reads its results where it is not.
 
+use crate::call::{Call, Trouble};
 use crate::encode::Wire;
 use crate::outcomes::Outcomes;
 use crate::reject::{RecordFault, reject};
 use crate::results::{Echo, Matcher};
 use crate::rows::{Form, Row, Rows};
-use crate::session::{Call, SalesforceSession, Trouble, json};
+use crate::session::{SalesforceSession, json};
 use crm_core::{CallStats, Error, ErrorKind, RecordOutcome, Result, TicketKeeper};
 use crm_http::header::{ACCEPT, HeaderValue};
 use crm_http::{Bytes, Method, Patience, pause_for};
@@ -370,10 +371,8 @@ pub(crate) async fn tell(
     let mut unknown_columns = Vec::new();
     // What the vendor counts none of need not be asked for; what is missing in the end is.
     if n_well != Some(0) {
-        let results = Echo::read(&fetch(session, &job.id, "/successfulResults/", stats).await?)?;
-        n_told += results.len() as u64;
-        unknown_columns = results.missing(all);
-        matcher.take(&results, |result| RecordOutcome::Accepted {
+        let results = Echo::read(fetch(session, &job.id, "/successfulResults/", stats).await?)?;
+        let n_read = matcher.take(&results, |result| RecordOutcome::Accepted {
             id: result.id().unwrap_or_default(),
             created: match all.form {
                 Form::Delete => None,
@@ -382,17 +381,21 @@ pub(crate) async fn tell(
                 Form::Upsert => result.created(),
             },
         })?;
+        n_told += n_read as u64;
+        if n_read > 0 {
+            unknown_columns = results.missing(all);
+        }
     }
     if n_failed != Some(0) || matcher.n_open() > 0 && n_told < n_done.unwrap_or(u64::MAX) {
-        let results = Echo::read(&fetch(session, &job.id, "/failedResults/", stats).await?)?;
-        n_told += results.len() as u64;
-        matcher.take(&results, |result| {
+        let results = Echo::read(fetch(session, &job.id, "/failedResults/", stats).await?)?;
+        let n_read = matcher.take(&results, |result| {
             let fault = RecordFault::from_cell(result.error());
             RecordOutcome::Rejected(reject(all.form, &[fault]))
         })?;
+        n_told += n_read as u64;
     }
     if matcher.n_open() > 0 {
-        let results = Echo::read(&fetch(session, &job.id, "/unprocessedrecords/", stats).await?)?;
+        let results = Echo::read(fetch(session, &job.id, "/unprocessedrecords/", stats).await?)?;
         matcher.take(&results, |_| RecordOutcome::NotApplied)?;
     }
     let n_open = matcher.n_open();

@@ -4,6 +4,7 @@
 //! everything else works for a session, see `session.rs`.
 
 mod auth;
+mod call;
 mod changes;
 mod check;
 mod collections;

@@ -1,9 +1,10 @@
 //! A statement in the vendor's own language, passed through as it is: read-only, a document a record (spec S-14).
 
+use crate::call::Call;
 use crate::decode::undecodable;
 use crate::error;
 use crate::scan::{self, Followed};
-use crate::session::{Call, SalesforceSession};
+use crate::session::SalesforceSession;
 use crm_core::{
     BoxFuture, CallStats, CellDecoder, CellReject, Column, ColumnType, Conversion, Error,
     ErrorKind, Page, PageStream, Raw, Result,

@@ -1,7 +1,8 @@
 //! Records of a statement as they come, for the few reads that are no scan: small, with known fields.
 
+use crate::call::Call;
 use crate::ids;
-use crate::session::{Call, SalesforceSession, json};
+use crate::session::{SalesforceSession, json};
 use crm_core::{CallStats, Error, ErrorKind, Result};
 use serde::Deserialize;
 use serde_json::{Map, Value};

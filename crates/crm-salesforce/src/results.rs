@@ -4,12 +4,16 @@
 use crate::ids;
 use crate::rows::{Form, Row, Rows};
 use crm_core::{Error, ErrorKind, RecordOutcome, Result};
+use crm_http::Bytes;
+use std::collections::hash_map::RandomState;
 use std::collections::{HashMap, VecDeque};
+use std::hash::BuildHasher;
 
-/// One list of results: the vendor's columns, and those of the upload that it knows.
+/// One list of results: the vendor's columns, and those of the upload that it knows. Read as it is used, for it may be
+/// as large as the upload.
 pub(crate) struct Echo {
     header: csv::StringRecord,
-    rows: Vec<csv::StringRecord>,
+    body: Bytes,
 }
 
 /// One result.
@@ -18,35 +22,35 @@ pub(crate) struct Line<'a> {
     row: &'a csv::StringRecord,
 }
 
+fn undecodable(error: &csv::Error) -> Error {
+    Error::new(
+        ErrorKind::Undecodable,
+        "the results of a job cannot be read",
+    )
+    .with_detail(error.to_string())
+}
+
 impl Echo {
-    /// Reads a list; an empty body is an empty one.
+    /// A list; an empty body is an empty one.
     ///
     /// # Errors
-    /// [`ErrorKind::Undecodable`] when it is not CSV.
-    pub(crate) fn read(body: &[u8]) -> Result<Self> {
-        if crate::error::is_markup(body) {
+    /// [`ErrorKind::Undecodable`] when it does not begin as CSV.
+    pub(crate) fn read(body: Bytes) -> Result<Self> {
+        if crate::error::is_markup(&body) {
             return Err(crate::error::not_json("the results of a job"));
         }
-        let undecodable = |error: csv::Error| {
-            Error::new(
-                ErrorKind::Undecodable,
-                "the results of a job cannot be read",
-            )
-            .with_detail(error.to_string())
+        let mut echo = Self {
+            header: csv::StringRecord::new(),
+            body,
         };
-        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
-        let mut reader = csv::ReaderBuilder::new().from_reader(body);
-        let header = reader.headers().map_err(undecodable)?.clone();
-        let rows: std::result::Result<Vec<_>, _> = reader.records().collect();
-        Ok(Self {
-            header,
-            rows: rows.map_err(undecodable)?,
-        })
+        let header = echo.reader().headers().cloned();
+        echo.header = header.map_err(|error| undecodable(&error))?;
+        Ok(echo)
     }
 
-    /// How many results.
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
+    fn reader(&self) -> csv::Reader<&[u8]> {
+        let body = self.body.strip_prefix(b"\xef\xbb\xbf");
+        csv::Reader::from_reader(body.unwrap_or(&self.body))
     }
 
     fn column(&self, name: &str) -> Option<usize> {
@@ -57,12 +61,9 @@ impl Echo {
 
     /// Columns of the upload that the vendor has dropped, which it does without a word.
     pub(crate) fn missing<'r>(&self, all: &'r Rows) -> Vec<&'r str> {
-        let is_missing = |name: &&str| !self.rows.is_empty() && self.column(name).is_none();
-        all.columns
-            .iter()
-            .map(String::as_str)
-            .filter(is_missing)
-            .collect()
+        let is_missing = |name: &&str| self.column(name).is_none();
+        let names = all.columns.iter().map(String::as_str);
+        names.filter(is_missing).collect()
     }
 }
 
@@ -92,6 +93,13 @@ impl Line<'_> {
     }
 }
 
+/// Rows by the hash of what tells them apart, so that the texts are not held once more.
+#[derive(Default)]
+struct Waiting {
+    hasher: RandomState,
+    by_hash: HashMap<u64, VecDeque<usize>>,
+}
+
 /// Rows that wait for their results. Rows that hold the same are interchangeable.
 pub(crate) struct Matcher<'a> {
     all: &'a Rows,
@@ -113,46 +121,75 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// Gives each result of a list to its row.
+    /// Gives each result of a list to its row, and says how many there were.
     ///
     /// # Errors
-    /// [`ErrorKind::Undecodable`] when an accepted record has no identifier.
+    /// [`ErrorKind::Undecodable`] when the list breaks off, or an accepted record has no identifier.
     pub(crate) fn take(
         &mut self,
         results: &Echo,
         outcome: impl Fn(&Line<'_>) -> RecordOutcome,
-    ) -> Result<()> {
+    ) -> Result<usize> {
         let echoed: Vec<(usize, Option<usize>)> = (self.all.columns.iter().enumerate())
             .map(|(at, name)| (at, results.column(name)))
             .collect();
-        let mut left: Vec<&csv::StringRecord> = results.rows.iter().collect();
-        // Line ends inside a text may come back in another form.
-        for is_exact in [true, false] {
-            if left.is_empty() {
-                break;
+        let mut waiting = self.waiting(&echoed, true);
+        let mut reader = results.reader();
+        let mut row = csv::StringRecord::new();
+        let mut n_read = 0;
+        let mut strangers = Vec::new();
+        while reader
+            .read_record(&mut row)
+            .map_err(|error| undecodable(&error))?
+        {
+            n_read += 1;
+            if !self.settle(&echoed, &mut waiting, results, &row, true, &outcome)? {
+                strangers.push(row.clone());
             }
-            let mut waiting = self.waiting(&echoed, is_exact);
-            let mut strangers = Vec::new();
-            for row in left {
-                let key = self.key_of_echo(&echoed, row, is_exact);
-                let Some(at) = waiting.get_mut(&key).and_then(VecDeque::pop_front) else {
-                    strangers.push(row);
-                    continue;
-                };
-                let outcome = outcome(&Line { echo: results, row });
-                if matches!(&outcome, RecordOutcome::Accepted { id, .. } if id.is_empty()) {
-                    return Err(Error::new(
-                        ErrorKind::Undecodable,
-                        "the results of a job hold a record without an identifier",
-                    ));
-                }
-                self.outcomes[at] = Some(outcome);
-                self.n_open -= 1;
-            }
-            left = strangers;
         }
-        self.n_strangers += left.len();
-        Ok(())
+        if !strangers.is_empty() {
+            // Line ends inside a text may come back in another form.
+            waiting = self.waiting(&echoed, false);
+        }
+        for row in strangers {
+            if !self.settle(&echoed, &mut waiting, results, &row, false, &outcome)? {
+                self.n_strangers += 1;
+            }
+        }
+        Ok(n_read)
+    }
+
+    /// Gives one result to the first row that waits for such a one. False when none does.
+    fn settle(
+        &mut self,
+        echoed: &[(usize, Option<usize>)],
+        waiting: &mut Waiting,
+        results: &Echo,
+        row: &csv::StringRecord,
+        is_exact: bool,
+        outcome: &impl Fn(&Line<'_>) -> RecordOutcome,
+    ) -> Result<bool> {
+        let key = self.key(echoed, |_, column| row.get(column?), is_exact);
+        let candidates = waiting.by_hash.get_mut(&waiting.hasher.hash_one(&key));
+        let found = candidates.and_then(|rows| {
+            let place = rows
+                .iter()
+                .position(|at| self.key_of(echoed, *at, is_exact) == key)?;
+            rows.remove(place)
+        });
+        let Some(at) = found else {
+            return Ok(false);
+        };
+        let outcome = outcome(&Line { echo: results, row });
+        if matches!(&outcome, RecordOutcome::Accepted { id, .. } if id.is_empty()) {
+            return Err(Error::new(
+                ErrorKind::Undecodable,
+                "the results of a job hold a record without an identifier",
+            ));
+        }
+        self.outcomes[at] = Some(outcome);
+        self.n_open -= 1;
+        Ok(true)
     }
 
     /// Rows of which nothing is known.
@@ -171,29 +208,20 @@ impl<'a> Matcher<'a> {
         places.into_iter().zip(self.outcomes)
     }
 
-    fn waiting(
-        &self,
-        echoed: &[(usize, Option<usize>)],
-        is_exact: bool,
-    ) -> HashMap<String, VecDeque<usize>> {
-        let mut waiting: HashMap<String, VecDeque<usize>> = HashMap::new();
-        for (at, row) in self.rows.iter().enumerate() {
+    fn waiting(&self, echoed: &[(usize, Option<usize>)], is_exact: bool) -> Waiting {
+        let mut waiting = Waiting::default();
+        for at in 0..self.rows.len() {
             if self.outcomes[at].is_none() {
-                let cell = |column: usize| Some(row.cells[column].cell());
-                let key = self.key(echoed, |column, _| cell(column), is_exact);
-                waiting.entry(key).or_default().push_back(at);
+                let hash = waiting.hasher.hash_one(self.key_of(echoed, at, is_exact));
+                waiting.by_hash.entry(hash).or_default().push_back(at);
             }
         }
         waiting
     }
 
-    fn key_of_echo(
-        &self,
-        echoed: &[(usize, Option<usize>)],
-        row: &csv::StringRecord,
-        is_exact: bool,
-    ) -> String {
-        self.key(echoed, |_, column| row.get(column?), is_exact)
+    fn key_of(&self, echoed: &[(usize, Option<usize>)], at: usize, is_exact: bool) -> String {
+        let row = &self.rows[at];
+        self.key(echoed, |column, _| Some(row.cells[column].cell()), is_exact)
     }
 
     /// What tells rows apart: the key's value, or everything that comes back.

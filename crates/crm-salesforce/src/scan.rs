@@ -3,10 +3,11 @@
 //! A page is asked for again when it is lost, since asking changes nothing; what arrives is counted against what was
 //! announced (spec S-10).
 
+use crate::call::Call;
 use crate::decode::{PageDecoder, QueryReply};
 use crate::deparse;
 use crate::lookup::Lookups;
-use crate::session::{Call, SalesforceSession, Subreply};
+use crate::session::{SalesforceSession, Subreply};
 use crm_core::{BoxFuture, CallStats, Error, ErrorKind, Page, PageStream, RemoteQuery, Result};
 use crm_http::Bytes;
 use crm_http::header::{HeaderName, HeaderValue};

@@ -1,6 +1,7 @@
 //! One signed-in account: every call goes through [`SalesforceSession::call`].
 
 use crate::auth::{SignIn, SignInRequest, auth_of};
+use crate::call::{Answered, Call, Trouble};
 use crate::describe::{DescribeCache, Described, GlobalDescribe};
 use crate::error::Fault;
 use crate::native::Documents;
@@ -10,10 +11,10 @@ use crm_core::{
     PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, SecretString, Session,
     TicketKeeper, Usage, WriteBatch, WriteReply, Zone,
 };
-use crm_http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue, IF_MODIFIED_SINCE};
+use crm_http::header::{ACCEPT, HeaderValue, IF_MODIFIED_SINCE};
 use crm_http::{
-    Allotment, Bytes, HttpOptions, HttpService, Method, Reply, Request, RetryPolicy, StatusCode,
-    TokenCache, send_again,
+    Allotment, HttpOptions, HttpService, Reply, Request, RetryPolicy, StatusCode, TokenCache,
+    send_again,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -38,92 +39,6 @@ pub(crate) struct SalesforceSession {
     identity: Mutex<Option<(String, String)>>,
     /// How far the vendor's clock is ahead of this machine's, in microseconds.
     clock_lead: AtomicI64,
-}
-
-/// One call to the instance.
-pub(crate) struct Call {
-    method: Method,
-    /// A path, or a link that a reply gave.
-    link: String,
-    headers: Vec<(HeaderName, HeaderValue)>,
-    body: Option<Bytes>,
-    data: bool,
-    /// It does no harm when it arrives twice.
-    repeatable: bool,
-}
-
-/// A reply of success.
-pub(crate) struct Answered {
-    pub reply: Reply,
-    /// An earlier try, whose reply was lost, may have done what was asked for.
-    pub done_before: bool,
-}
-
-/// No reply of success.
-pub(crate) struct Trouble {
-    pub error: Error,
-    /// The vendor may have done what was asked for all the same.
-    pub may_be_done: bool,
-    /// Status of the last reply, where there was one.
-    pub status: Option<StatusCode>,
-}
-
-impl From<Trouble> for Error {
-    fn from(trouble: Trouble) -> Self {
-        trouble.error
-    }
-}
-
-impl Call {
-    /// A call without a body that may be sent again.
-    pub(crate) fn new(method: Method, link: impl Into<String>) -> Self {
-        Self {
-            method,
-            link: link.into(),
-            headers: Vec::new(),
-            body: None,
-            data: false,
-            repeatable: true,
-        }
-    }
-
-    /// A GET.
-    pub(crate) fn get(link: impl Into<String>) -> Self {
-        Self::new(Method::GET, link)
-    }
-
-    /// A POST of JSON that only reads.
-    pub(crate) fn post(link: impl Into<String>, body: Vec<u8>) -> Self {
-        Self::new(Method::POST, link).body("application/json", body)
-    }
-
-    /// Sets the body.
-    #[must_use]
-    pub(crate) fn body(mut self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        self.body = Some(body.into());
-        self.header(CONTENT_TYPE, HeaderValue::from_static(content_type))
-    }
-
-    /// Marks it as doing something that must not be done twice.
-    #[must_use]
-    pub(crate) fn once(mut self) -> Self {
-        self.repeatable = false;
-        self
-    }
-
-    /// Adds a header.
-    #[must_use]
-    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
-        self
-    }
-
-    /// Marks it as fetching records.
-    #[must_use]
-    pub(crate) fn for_data(mut self) -> Self {
-        self.data = true;
-        self
-    }
 }
 
 impl SalesforceSession {

@@ -1,7 +1,8 @@
 //! Which values of a picklist each record type offers (Salesforce page 3.5): the user interface's API tells, for fewer
 //! objects than can be described.
 
-use crate::session::{Call, SalesforceSession, json};
+use crate::call::Call;
+use crate::session::{SalesforceSession, json};
 use crate::{deparse, ids};
 use crm_core::{CallStats, ErrorKind, RemoteObject, Result};
 use serde::Deserialize;

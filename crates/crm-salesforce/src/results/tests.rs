@@ -34,7 +34,7 @@ fn rows(operation: Operation, journal_key: Option<&str>, records: &[&[&str]]) ->
 
 /// The number of each row's result, and how many results belong to no row.
 fn matched(all: &Rows, csv: &str) -> (Vec<Option<usize>>, usize) {
-    let echo = Echo::read(csv.as_bytes()).unwrap();
+    let echo = Echo::read(Bytes::copy_from_slice(csv.as_bytes())).unwrap();
     let mut matcher = Matcher::new(all, &all.rows);
     let number = |line: &Line<'_>| line.cell("number").to_owned();
     matcher
@@ -101,12 +101,17 @@ fn line_ends_may_come_back_in_another_form() {
 
 #[test]
 fn what_is_no_list_of_results_is_refused() {
-    for bad in ["<html>", "a,b\n1,2,3\n", "a,b\n1\n"] {
-        assert!(Echo::read(bad.as_bytes()).is_err(), "{bad}");
-    }
     let all = rows(Operation::Create, None, &[&["a", "1"]]);
-    let echo =
-        Echo::read(b"\xef\xbb\xbf\"sf__Id\",\"LastName\",\"Ext__c\"\n\"\",\"a\",\"1\"\n").unwrap();
+    for bad in ["<html>", "a,b\n1,2,3\n", "a,b\n1\n"] {
+        let mut matcher = Matcher::new(&all, &all.rows);
+        let read = Echo::read(Bytes::from_static(bad.as_bytes()));
+        let taken = read.and_then(|echo| matcher.take(&echo, |_| RecordOutcome::NotApplied));
+        assert_eq!(taken.unwrap_err().kind(), ErrorKind::Undecodable, "{bad}");
+    }
+    let echo = Echo::read(Bytes::from_static(
+        b"\xef\xbb\xbf\"sf__Id\",\"LastName\",\"Ext__c\"\n\"\",\"a\",\"1\"\n",
+    ))
+    .unwrap();
     let mut matcher = Matcher::new(&all, &all.rows);
     let without_id = matcher.take(&echo, |line| RecordOutcome::Accepted {
         id: line.id().unwrap_or_default(),

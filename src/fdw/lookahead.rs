@@ -17,7 +17,7 @@ use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 use std::collections::VecDeque;
 
 /// Rows are sent when they take this much memory, even if more would go into the batch.
-const MOST_BYTES: usize = 8 << 20;
+const MOST_BYTES: usize = 4 << 20;
 
 const NAME: &std::ffi::CStr = c"CrmBatch";
 

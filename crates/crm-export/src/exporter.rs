@@ -49,6 +49,7 @@ pub struct Exporter {
 }
 
 /// A record on its way.
+#[derive(Clone)]
 struct Pending {
     /// Its place among the records given.
     at: usize,
@@ -209,6 +210,11 @@ impl Exporter {
         Ok(sent)
     }
 
+    /// The record as the CRM was or will be given it, for the journal and for settling.
+    fn sent_record(&self, one: &Pending) -> WriteRecord {
+        self.record_to_send(one.clone())
+    }
+
     /// What is to be done with a record, and why it will be refused if the metadata tells.
     fn judge(&mut self, at: usize, mut record: Record) -> (Pending, Option<Box<Reject>>) {
         if let Some(Value::Text(id)) = &record.id
@@ -338,10 +344,10 @@ impl Exporter {
     }
 
     /// The record as it is sent: with the key that was made up for it.
-    fn record_to_send(&self, one: &Pending) -> WriteRecord {
-        let mut record = one.record.clone();
-        if let (Some(key), Some(name)) = (&one.made_up_key, &self.target.journal_key) {
-            let value = Some(Value::Text(key.clone()));
+    fn record_to_send(&self, one: Pending) -> WriteRecord {
+        let mut record = one.record;
+        if let (Some(key), Some(name)) = (one.made_up_key, &self.target.journal_key) {
+            let value = Some(Value::Text(key));
             match self.place_of(name) {
                 Some(place) => record.values[place] = value,
                 None => record.values.push(value),
@@ -370,7 +376,7 @@ impl Exporter {
             .key_field
             .as_ref()
             .map_or(self.target.identifier.as_str(), |field| field.name.as_str());
-        let record = self.record_to_send(one);
+        let record = self.sent_record(one);
         let made_up_key = one.made_up_key.clone();
         intended(
             number,
@@ -410,7 +416,7 @@ impl Exporter {
                 continue;
             }
             let form = self.form(&group[0]);
-            let records = group.iter().map(|one| self.record_to_send(one)).collect();
+            let records = group.iter().map(|one| self.sent_record(one)).collect();
             let route = if ticket.is_some() {
                 Route::Job
             } else {
@@ -478,10 +484,11 @@ impl Exporter {
                 continue;
             }
             self.totals.batches += 1;
-            let reply = self.send_chunk(&chunk, route, stats).await?;
+            let places: Vec<usize> = chunk.iter().map(|one| one.at).collect();
+            let reply = self.send_chunk(chunk, route, stats).await?;
             sent.failure = reply.failure;
-            for (one, outcome) in chunk.iter().zip(reply.outcomes) {
-                sent.outcomes[one.at] = told(outcome, operation, false);
+            for (at, outcome) in places.into_iter().zip(reply.outcomes) {
+                sent.outcomes[at] = told(outcome, operation, false);
             }
         }
         Ok(())
@@ -490,23 +497,24 @@ impl Exporter {
     /// Sends one batch, kept in the journal before and after.
     async fn send_chunk(
         &self,
-        chunk: &[Pending],
+        chunk: Vec<Pending>,
         route: Route,
         stats: &CallStats,
     ) -> Result<WriteReply> {
-        let records = chunk.iter().map(|one| self.record_to_send(one)).collect();
-        let batch = self.batch(self.form(&chunk[0]), records, route);
+        let form = self.form(&chunk[0]);
+        let numbers: Vec<u32> = chunk.iter().filter_map(|one| one.number).collect();
+        if let Some(job) = &self.job {
+            let numbered = chunk.iter().zip(&numbers);
+            let intents: Vec<_> = numbered
+                .map(|(one, number)| self.intended(one, *number))
+                .collect();
+            job.intend(&intents, (route == Route::Job).then_some(UNNAMED_JOB))?;
+        }
+        let records = chunk.into_iter().map(|one| self.record_to_send(one));
+        let batch = self.batch(form, records.collect(), route);
         let Some(job) = &self.job else {
             return Ok(self.session.write(&batch, &NoTickets, stats).await);
         };
-        let numbers: Vec<u32> = chunk.iter().filter_map(|one| one.number).collect();
-        let intents: Vec<_> = chunk
-            .iter()
-            .zip(&numbers)
-            .map(|(one, number)| self.intended(one, *number))
-            .collect();
-        job.intend(&intents, (route == Route::Job).then_some(UNNAMED_JOB))?;
-        drop(intents);
         let tickets = Tickets {
             job,
             numbers: &numbers,

@@ -2,7 +2,9 @@
 
 use crate::error::warn;
 use crate::options::CollectedTable;
+use crate::pg::catalog::may_write;
 use crate::pg::datum::{LocalType, RowWriter};
+use crate::pg::rejects::{self, KeptReject};
 use crate::plan::private::ScanPlan;
 use crate::plan::table::remote_query;
 use crate::runtime;
@@ -12,6 +14,7 @@ use crm_core::{
     Bound, CallStats, Error, ErrorKind, KeyForm, Operand, Page, RemoteQuery, Result, Session,
     Value, bind,
 };
+use crm_export::shown_record;
 use pgrx::{notice, pg_sys};
 use std::sync::Arc;
 
@@ -284,6 +287,27 @@ impl ScanState {
                 ));
             }
             warn(&error);
+            // Nothing is written where it cannot be: on a standby, or beside parallel workers (S-12).
+            if self.table.options.process_rejects && may_write() {
+                let column = column.to_owned();
+                rejects::keep(&KeptReject {
+                    server: &self.table.server.name,
+                    relation: self.table.relation,
+                    operation: "select",
+                    kind: "reject",
+                    record: &shown_record([(
+                        column.as_str(),
+                        Some(&Value::Text(reject.raw.clone())),
+                    )]),
+                    remote_id: reject.record.as_deref(),
+                    column: Some(&column),
+                    symbol: "INVALID_VALUE",
+                    message: &reject.reason,
+                    code: None,
+                    log_file: None,
+                    tries: 1,
+                })?;
+            }
         }
         Ok(())
     }

@@ -185,6 +185,12 @@ pub fn is_superuser(role: pg_sys::Oid) -> bool {
     unsafe { pg_sys::superuser_arg(role) }
 }
 
+/// Rows of local tables may be written now: the transaction is not read-only, and no workers run beside it.
+pub fn may_write() -> bool {
+    // SAFETY: reads variables of the backend.
+    unsafe { !pg_sys::XactReadOnly && !pg_sys::IsInParallelMode() }
+}
+
 /// Where the server keeps its data.
 pub fn data_directory() -> PathBuf {
     // SAFETY: set when the server started.

@@ -25,5 +25,13 @@ CREATE VIEW crm.stat_tables AS
     WHERE pg_catalog.has_table_privilege(t.ftrelid, 'SELECT');
 COMMENT ON VIEW crm.stat_tables IS 'calls, pages, rows, retries and the latest error of each foreign table';
 
-GRANT SELECT ON crm.stat_servers, crm.stat_tables TO PUBLIC;
+-- O-2. The server shows when a backend started to whoever may see what it does: that decides who sees its progress.
+CREATE VIEW crm.progress AS
+    SELECT p.pid, a.usename AS role, p.work, p.foreign_table, p.records AS rows, p.pages, p.calls,
+           p.expected AS expected_rows, p.share AS percent, make_interval(secs => p.elapsed_ms / 1e3) AS elapsed
+    FROM crm.progress_reports() p
+    JOIN pg_catalog.pg_stat_activity a ON a.pid = p.pid AND a.backend_start = p.backend_start;
+COMMENT ON VIEW crm.progress IS 'long reads under way in this database';
+
+GRANT SELECT ON crm.stat_servers, crm.stat_tables, crm.progress TO PUBLIC;
 REVOKE EXECUTE ON FUNCTION crm.stat_reset() FROM PUBLIC;

@@ -1,11 +1,16 @@
 //! Settings, each with a sentence a user understands.
 
 use std::ffi::CString;
+use std::time::Duration;
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
 static MAX_API_CALLS: GucSetting<i32> = GucSetting::<i32>::new(0);
 static EXPORT_JOB: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static PROGRESS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(5_000);
+static OPTION_NAME: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static START_IMPORT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
+static END_DATE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static DRY_RUN: GucSetting<bool> = GucSetting::<bool>::new(false);
 static RETRIED_REJECTS: GucSetting<i32> = GucSetting::<i32>::new(0);
 
@@ -21,6 +26,42 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::default(),
     );
+    GucRegistry::define_int_guc(
+        c"crm.progress_interval",
+        c"Time between two notices of how far a long read has come; 0 means none.",
+        c"The view crm.progress shows the same to other sessions.",
+        &PROGRESS_INTERVAL,
+        0,
+        i32::MAX,
+        GucContext::Userset,
+        GucFlags::UNIT_MS,
+    );
+    for (name, what, setting) in [
+        (
+            c"crm.option_name",
+            c"The option that holds the mark of the latest crm.import of this session.",
+            &OPTION_NAME,
+        ),
+        (
+            c"crm.start_import",
+            c"Start of the period that the latest crm.import of this session read; empty for the first.",
+            &START_IMPORT,
+        ),
+        (
+            c"crm.end_date",
+            c"End of the period that the latest crm.import of this session read, by the CRM's clock.",
+            &END_DATE,
+        ),
+    ] {
+        GucRegistry::define_string_guc(
+            name,
+            what,
+            c"Set by crm.import, in UTC.",
+            setting,
+            GucContext::Userset,
+            GucFlags::default(),
+        );
+    }
     GucRegistry::define_string_guc(
         c"crm.export_job",
         c"Name of the export job that INSERT, UPDATE and DELETE on CRM tables belong to; empty for none.",
@@ -47,6 +88,12 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::NO_SHOW_ALL,
     );
+}
+
+/// `crm.progress_interval`, unless it is off (O-2).
+pub fn progress_interval() -> Option<Duration> {
+    let millis = u64::try_from(PROGRESS_INTERVAL.get()).ok()?;
+    (millis > 0).then(|| Duration::from_millis(millis))
 }
 
 /// `crm.export_job`: the journal that exports are kept in, if any.

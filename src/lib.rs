@@ -13,6 +13,7 @@ mod guc;
 mod options;
 mod pg;
 mod plan;
+mod progress;
 mod runtime;
 mod session;
 mod statistics;
@@ -41,15 +42,44 @@ pub extern "C-unwind" fn _PG_init() {
     ]
 );
 ::pgrx::extension_sql_file!(
+    "../sql/option.sql",
+    name = "option",
+    requires = [
+        functions::catalog::collected_columns,
+        functions::changes::clock,
+        functions::progress::statement_is_limited
+    ]
+);
+::pgrx::extension_sql_file!(
+    "../sql/sync.sql",
+    name = "sync",
+    requires = [
+        "option",
+        functions::changes::deletion_log,
+        functions::progress::name_progress,
+        functions::stat::calls_made
+    ]
+);
+::pgrx::extension_sql_file!(
     "../sql/changes.sql",
     name = "changes",
     requires = [functions::changes::clock, functions::changes::deletion_log]
+);
+::pgrx::extension_sql_file!(
+    "../sql/drift.sql",
+    name = "drift",
+    requires = [
+        fdw::handler::fdw_handler,
+        functions::drift::drift,
+        functions::drift::uncollected
+    ]
 );
 ::pgrx::extension_sql_file!(
     "../sql/stat.sql",
     name = "stat",
     requires = [
         fdw::handler::fdw_handler,
+        functions::progress::progress_reports,
         functions::stat::counters,
         functions::stat::stat_reset
     ]

@@ -41,9 +41,25 @@ pub struct Request {
     pub conversion: Conversion,
     /// Fields that the CRM says are never empty become NOT NULL.
     pub not_null: bool,
+    /// Schema that the statements name; nothing where the server itself puts the tables into one.
+    pub schema: Option<String>,
 }
 
 impl Request {
+    /// All objects of a server, as they come.
+    pub fn everything(server: &str) -> Self {
+        Self {
+            server: server.into(),
+            remote_schema: "all".into(),
+            selection: Selection::All,
+            listed: Vec::new(),
+            keep_case: false,
+            conversion: Conversion::Default,
+            not_null: false,
+            schema: None,
+        }
+    }
+
     /// Reads the statement's parts.
     ///
     /// # Errors
@@ -63,13 +79,10 @@ impl Request {
             .with_hint("There are: standard, custom, all."));
         }
         let mut request = Self {
-            server: server.into(),
             remote_schema: remote_schema.into(),
             selection,
             listed,
-            keep_case: false,
-            conversion: Conversion::Default,
-            not_null: false,
+            ..Self::everything(server)
         };
         for (name, value) in options {
             let wrong = || {
@@ -251,8 +264,10 @@ fn create_statement(object: &RemoteObject, name: &str, request: &Request) -> Str
             options.push(format!("{name} 'false'"));
         }
     }
+    let schema = request.schema.as_deref().map(quote_identifier);
     format!(
-        "CREATE FOREIGN TABLE {} (\n  {}\n) SERVER {} OPTIONS ({})",
+        "CREATE FOREIGN TABLE {}{} (\n  {}\n) SERVER {} OPTIONS ({})",
+        schema.map_or_else(String::new, |schema| format!("{schema}.")),
         quote_identifier(name),
         columns.join(",\n  "),
         quote_identifier(&request.server),
@@ -272,25 +287,52 @@ fn in_order(fields: &[RemoteField]) -> impl Iterator<Item = &RemoteField> {
     ordered.into_iter()
 }
 
-fn column_definition(object: &str, field: &RemoteField, name: &str, request: &Request) -> String {
-    let column_type = field.column_type.unwrap_or_else(|| {
+/// A column's definition as CREATE and ALTER FOREIGN TABLE take it.
+pub fn column_definition(
+    object: &str,
+    field: &RemoteField,
+    name: &str,
+    request: &Request,
+) -> String {
+    if field.column_type.is_none() {
         notice!(
             "field \"{}\" of object \"{object}\" has the unknown type \"{}\": imported as text",
             field.name,
             field.remote_type
         );
-        ColumnType::Text
-    });
-    let (type_name, conversion) = converted(column_type, request.conversion);
-    let mut options = vec![
-        format!("field {}", quote_literal(&field.name)),
-        format!("remote_type {}", quote_literal(&field.remote_type)),
-    ];
-    if !field.label.is_empty() && field.label != field.name {
-        options.push(format!("label {}", quote_literal(&field.label)));
     }
+    let (type_name, conversion) = converted(column_type(field), request.conversion);
+    let mut options = vec![format!("field {}", quote_literal(&field.name))];
+    let described = column_options(field);
+    let names = described.iter().map(|(name, _)| *name);
+    let n_words = names.take_while(|name| matches!(*name, "remote_type" | "label"));
+    let (words, facts) = described.split_at(n_words.count());
+    let written = |(name, value): &(&str, String)| format!("{name} {}", quote_literal(value));
+    options.extend(words.iter().map(written));
     if let Some(conversion) = conversion {
         options.push(format!("conversion {}", quote_literal(conversion)));
+    }
+    options.extend(facts.iter().map(written));
+    // Vendors' word on what may be empty is not to be trusted for reading; the identifier is the exception.
+    let not_null = field.identifier || (request.not_null && !field.nullable);
+    format!(
+        "{} {type_name} OPTIONS ({}){}",
+        quote_identifier(name),
+        options.join(", "),
+        if not_null { " NOT NULL" } else { "" }
+    )
+}
+
+/// How a field is decoded; an unknown type is text (C-5).
+pub fn column_type(field: &RemoteField) -> ColumnType {
+    field.column_type.unwrap_or(ColumnType::Text)
+}
+
+/// The options of a column that the CRM's description decides.
+pub fn column_options(field: &RemoteField) -> Vec<(&'static str, String)> {
+    let mut options = vec![("remote_type", field.remote_type.clone())];
+    if !field.label.is_empty() && field.label != field.name {
+        options.push(("label", field.label.clone()));
     }
     // The identifier names the record that is written; whether its field may be given does not matter.
     for (name, holds) in [
@@ -300,7 +342,7 @@ fn column_definition(object: &str, field: &RemoteField, name: &str, request: &Re
         ("updatable", field.updatable || field.identifier),
     ] {
         if !holds {
-            options.push(format!("{name} 'false'"));
+            options.push((name, "false".into()));
         }
     }
     for (name, holds) in [
@@ -309,17 +351,15 @@ fn column_definition(object: &str, field: &RemoteField, name: &str, request: &Re
         ("computed", field.computed),
     ] {
         if holds {
-            options.push(format!("{name} 'true'"));
+            options.push((name, "true".into()));
         }
     }
-    // Vendors' word on what may be empty is not to be trusted for reading; the identifier is the exception.
-    let not_null = field.identifier || (request.not_null && !field.nullable);
-    format!(
-        "{} {type_name} OPTIONS ({}){}",
-        quote_identifier(name),
-        options.join(", "),
-        if not_null { " NOT NULL" } else { "" }
-    )
+    options
+}
+
+/// The name of the local type, with the conversion where it fits the field's own type.
+pub fn column_type_name(column_type: ColumnType, conversion: Conversion) -> &'static str {
+    converted(column_type, conversion).0
 }
 
 /// The local type, and the conversion's name where it is not the default.
@@ -354,7 +394,8 @@ pub fn sql_type(column_type: ColumnType) -> &'static str {
     }
 }
 
-fn local_name(remote: &str, keep_case: bool) -> String {
+/// The column or table name that a remote name becomes.
+pub fn local_name(remote: &str, keep_case: bool) -> String {
     let name = if keep_case {
         remote.to_owned()
     } else {

@@ -7,6 +7,7 @@ use crate::pg::datum::{LocalType, RowWriter};
 use crate::pg::rejects::{self, KeptReject};
 use crate::plan::private::ScanPlan;
 use crate::plan::table::remote_query;
+use crate::progress;
 use crate::runtime;
 use crate::session;
 use crate::statistics;
@@ -39,6 +40,7 @@ pub struct ScanState {
     places: Vec<usize>,
     stats: Arc<CallStats>,
     progress: Progress,
+    told_progress: progress::Progress,
     source: Source,
     page: Page,
     /// The next row of `page`.
@@ -76,6 +78,7 @@ impl ScanState {
             .map(|output| usize::try_from(output.attribute - 1).unwrap_or(0))
             .collect();
         Self {
+            told_progress: progress::Progress::of(table.relation),
             stats: session::stats_of_table(&table.server, table.relation),
             plan,
             table,
@@ -177,6 +180,7 @@ impl ScanState {
             .map_err(|error| self.in_context(error))?;
         self.progress.sent = Some(self.table.connector.deparse(&query)?);
         let (session, stats) = (Arc::clone(&self.session), Arc::clone(&self.stats));
+        self.told_progress.begin();
         let scan = runtime::Scan::start(move || session.scan(query, stats))?;
         self.source = Source::Open(scan);
         Ok(())
@@ -244,6 +248,7 @@ impl ScanState {
         self.progress.pages += 1;
         self.progress.records += page.n_rows as u64;
         self.stats.add_page(page.n_rows as u64);
+        self.told_progress.tell(&self.stats);
         self.page = page;
         self.row = 0;
         self.reject = 0;

@@ -3,7 +3,9 @@
 mod account;
 pub mod catalog;
 mod changes;
+mod drift;
 mod enumeration;
 mod export;
+mod progress;
 mod query;
 mod stat;

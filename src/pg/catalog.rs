@@ -215,6 +215,43 @@ pub fn current_is_superuser() -> bool {
     unsafe { pg_sys::superuser() }
 }
 
+/// This backend's process id.
+pub fn process_id() -> i32 {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::MyProcPid }
+}
+
+/// When this backend started, as PostgreSQL counts time.
+pub fn backend_start() -> i64 {
+    // SAFETY: reads a variable of the backend.
+    unsafe { pg_sys::MyStartTimestamp }
+}
+
+/// The name of a type with its modifier, as a statement writes it.
+pub fn type_name(type_oid: pg_sys::Oid, modifier: i32) -> String {
+    // SAFETY: gives a copy in the current context, also for an unknown type.
+    unsafe { text_of(pg_sys::format_type_with_typemod(type_oid, modifier)).to_owned() }
+}
+
+/// The client's statement, if it is a query, has a LIMIT somewhere.
+pub fn statement_is_limited() -> bool {
+    // SAFETY: the portal under way and its statements live as long as this call; the text is a copy.
+    unsafe {
+        let portal = pg_sys::ActivePortal;
+        if portal.is_null() {
+            return false;
+        }
+        list::pointers::<pg_sys::PlannedStmt>((*portal).stmts).any(|statement| {
+            let plans = std::iter::once((*statement).planTree)
+                .chain(list::pointers::<pg_sys::Plan>((*statement).subplans));
+            // Names and constants are escaped in it, so this is a node of the plan and nothing else.
+            plans
+                .filter(|plan| !plan.is_null())
+                .any(|plan| text_of(pg_sys::nodeToString(plan.cast())).contains("{LIMIT "))
+        })
+    }
+}
+
 /// An SQLSTATE as its five characters.
 pub fn sqlstate_text(code: pgrx::PgSqlErrorCode) -> String {
     // SAFETY: writes into a buffer of its own and returns it.

@@ -16,6 +16,7 @@ pub struct CallStats {
     pages: AtomicU64,
     records: AtomicU64,
     rejects: AtomicU64,
+    announced: AtomicU64,
     budget: Budget,
 }
 
@@ -118,6 +119,17 @@ impl CallStats {
         self.rejects.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// The CRM says that so many records will come in all.
+    pub fn announce(&self, records: u64) {
+        self.announced.store(records, Ordering::Relaxed);
+    }
+
+    /// How many records the CRM has announced, if it has and there are any.
+    pub fn announced(&self) -> Option<u64> {
+        let records = self.announced.load(Ordering::Relaxed);
+        (records > 0).then_some(records)
+    }
+
     /// All counters as they are now.
     pub fn counts(&self) -> Counts {
         let now = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
@@ -156,5 +168,43 @@ impl CallStats {
     /// Time spent waiting before sending again, and for the CRM's own work.
     pub fn waited(&self) -> Duration {
         Duration::from_micros(self.waited_micros.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_are_sums_of_what_came_since() {
+        let stats = CallStats::default();
+        stats.add_call(true);
+        stats.add_page(2_000);
+        let first = stats.counts();
+        stats.add_call(false);
+        stats.add_page(7);
+        stats.add_reject();
+        stats.add_retry(Duration::from_millis(3));
+        let gained = stats.counts().since(first);
+        let expected = Counts {
+            calls: 1,
+            pages: 1,
+            records: 7,
+            retries: 1,
+            waited_micros: 3_000,
+            rejects: 1,
+            ..Counts::default()
+        };
+        assert_eq!(gained, expected);
+        assert_eq!(first.plus(gained), stats.counts());
+    }
+
+    #[test]
+    fn an_announced_nothing_is_no_announcement() {
+        let stats = CallStats::default();
+        stats.announce(0);
+        assert_eq!(stats.announced(), None);
+        stats.announce(5);
+        assert_eq!(stats.announced(), Some(5));
     }
 }

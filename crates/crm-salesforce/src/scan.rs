@@ -125,6 +125,7 @@ impl Pages {
                         return Ok(Some(page));
                     }
                     self.announced = announced(&reply);
+                    self.stats.announce(self.announced.unwrap_or(0));
                     reply
                 }
                 State::Next(link) => {

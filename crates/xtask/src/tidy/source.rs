@@ -43,6 +43,11 @@ const LAYERS: &[Layer] = &[
         reason: "every layer counts, so counting stands on none",
     },
     Layer {
+        area: "src/progress.rs",
+        may: Names::Only(&["pg", "guc"]),
+        reason: "execution tells its progress, so progress stands on none of it",
+    },
+    Layer {
         area: "src/session.rs",
         may: Names::AllBut(&["plan", "exec", "fdw", "functions"]),
         reason: "the session cache lies below planning and execution",

@@ -35,8 +35,13 @@ SELECT a.BillingState, o.StageName, count(*), sum(o.Amount)
  WHERE o.CloseDate >= DATE '2021-01-01' GROUP BY 1, 2 ORDER BY 4 DESC NULLS LAST LIMIT 5;
 -- Records by identifier are fetched in batches, up to 2,000 a call.
 SELECT Id, LastName FROM crm.fetch(NULL::sf.contact, ARRAY(SELECT id FROM sf.contact LIMIT 3)) ORDER BY Id;
--- A local copy is one statement.
-CREATE TABLE account_copy AS SELECT * FROM sf.account;
-SELECT count(*), count(annualrevenue), max(lastmodifieddate) FROM account_copy;
+-- A local copy is one statement, and the same statement keeps it true.
+CREATE SCHEMA mart;
+CALL crm.sync('sf.account', 'mart.account');
+CALL crm.sync('sf.account', 'mart.account');
+SELECT count(*), count(annualrevenue), max(lastmodifieddate) FROM mart.account;
+-- Values of enumerations become labels.
+SELECT * FROM crm.sync_enumeration('sf.account', 'rating');
+SELECT a.Name, l.label FROM sf.account a LEFT JOIN crm.labels('sf.account', 'rating') l ON l.value = a.Rating LIMIT 3;
 -- Who is connected, and what has it cost so far? The CRM reports its own count of calls.
 SELECT server, signed_in, user_name, calls_used > 0 AS calls_counted FROM crm.connections();

@@ -7,9 +7,9 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
 /// So many keys are remembered; a statement of more is checked within each batch only, so that memory stays flat.
-const MOST_REMEMBERED: usize = 2_000_000;
+const MOST_REMEMBERED: usize = 1_000_000;
 
-/// Fingerprints of the keys seen: eight bytes each. Two keys share one with a chance of 2⁻²³ at the bound.
+/// Fingerprints of the keys seen: eight bytes each. Two keys share one with a chance of 2⁻²⁵ at the bound.
 #[derive(Default)]
 pub(crate) struct SeenKeys {
     state: RandomState,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use pgrx::{GucContext, GucFlags, GucRegistry, GucSetting};
 
+static ENABLE_LOOKUP_JOIN: GucSetting<bool> = GucSetting::<bool>::new(true);
 static MAX_API_CALLS: GucSetting<i32> = GucSetting::<i32>::new(0);
 static EXPORT_JOB: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static PROGRESS_INTERVAL: GucSetting<i32> = GucSetting::<i32>::new(5_000);
@@ -16,6 +17,14 @@ static RETRIED_REJECTS: GucSetting<i32> = GucSetting::<i32>::new(0);
 
 /// Makes the settings known; called once, when the library is loaded.
 pub fn register() {
+    GucRegistry::define_bool_guc(
+        c"crm.enable_lookup_join",
+        c"Joins on the identifier may collect identifiers and fetch those records in batches.",
+        c"When off, the planner reads the whole object instead.",
+        &ENABLE_LOOKUP_JOIN,
+        GucContext::Userset,
+        GucFlags::EXPLAIN,
+    );
     GucRegistry::define_int_guc(
         c"crm.max_api_calls",
         c"Calls to a CRM that one statement may make at most; 0 means no bound.",
@@ -110,6 +119,11 @@ pub fn dry_run() -> bool {
 /// `crm.retried_rejects`: not zero while rejects are sent again (E-3).
 pub fn retried_rejects() -> i32 {
     RETRIED_REJECTS.get()
+}
+
+/// `crm.enable_lookup_join` (S-4).
+pub fn enable_lookup_join() -> bool {
+    ENABLE_LOOKUP_JOIN.get()
 }
 
 /// `crm.max_api_calls`, if it is a bound (S-13).

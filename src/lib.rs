@@ -25,6 +25,7 @@ mod statistics;
 pub extern "C-unwind" fn _PG_init() {
     guc::register();
     fdw::lookahead::register();
+    fdw::join::register();
 }
 
 ::pgrx::extension_sql_file!(

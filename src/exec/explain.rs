@@ -1,9 +1,11 @@
 //! EXPLAIN of a scan: the remote query, what became of each condition and why, what it costs (S-8).
 
+use crate::exec::lookup_join::Done;
 use crate::exec::modify::WriteState;
 use crate::exec::scan::ScanState;
 use crate::options::CollectedTable;
 use crate::pg::explain::Explain;
+use crate::plan::lookup_join::LookupJoinPlan;
 use crate::plan::modify::WritePlan;
 use crate::plan::private::{ConditionNote, ScanPlan};
 use crate::plan::table::shown_query;
@@ -112,6 +114,52 @@ pub fn explain_write(
         if stats.retries() > 0 || explain.is_verbose() {
             explain.integer("Retries", stats.retries());
         }
+    }
+}
+
+/// Writes the lines of a lookup join: what is collected, what is fetched for it, what is checked. `expressions` are the
+/// node's own as SQL, in their order; `run` is there when it was started.
+pub fn explain_lookup_join(
+    explain: &mut Explain,
+    plan: &LookupJoinPlan,
+    expressions: &[String],
+    table: &CollectedTable,
+    user: pg_sys::Oid,
+    run: Option<(&ScanState, Done)>,
+) {
+    let (conditions, others) = expressions[1..].split_at(plan.n_conditions);
+    let mut matching = others[plan.n_computed..].to_vec();
+    explain.text("Join Type", plan.kind.name());
+    explain.text("Lookup", &matching.remove(plan.clause));
+    if !matching.is_empty() {
+        explain.text("Join Filter", &all_of(&matching));
+    }
+    if !conditions.is_empty() && !explain.is_verbose() {
+        explain.text("Remote Filter", &all_of(conditions));
+    }
+    explain.integer("Batch Size", plan.batch as u64);
+    if explain.shows_costs() && !explain.is_verbose() {
+        explain.integer(
+            "Estimated API Calls",
+            plan.scan.estimated_calls.round() as u64,
+        );
+    }
+    if let Some((_, done)) = run.filter(|_| explain.is_analyze()) {
+        explain.integer("Identifiers", done.keys);
+        explain.integer("Batches", done.batches);
+    }
+    let scan = ScanPlan {
+        texts: conditions.to_vec(),
+        ..plan.scan.clone()
+    };
+    explain_scan(explain, &scan, table, user, run.map(|(state, _)| state));
+}
+
+/// Conditions as one.
+fn all_of(conditions: &[String]) -> String {
+    match conditions {
+        [one] => one.clone(),
+        several => format!("({})", several.join(" AND ")),
     }
 }
 

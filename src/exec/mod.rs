@@ -5,6 +5,7 @@ pub mod drift;
 pub mod explain;
 pub mod import;
 pub mod job;
+pub mod lookup_join;
 pub mod modify;
 pub mod reject;
 pub mod scan;

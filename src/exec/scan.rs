@@ -134,6 +134,22 @@ impl ScanState {
         Ok(true)
     }
 
+    /// Stops before the next call if so many more would break a bound (S-13).
+    ///
+    /// # Errors
+    /// [`ErrorKind::AllotmentUsedUp`].
+    pub fn expect_calls(&self, calls: f64) -> Result<()> {
+        self.stats
+            .budget()
+            .expect(calls.ceil() as u64, self.session.usage())
+            .map_err(|error| self.in_context(error))
+    }
+
+    /// The table that is read.
+    pub fn table(&self) -> &CollectedTable {
+        &self.table
+    }
+
     /// Starts over. A first page still held serves again if no parameter has changed.
     pub fn rescan(&mut self, parameters_changed: bool) {
         let can_rewind = !parameters_changed && self.pages_since_start <= 1;
@@ -174,10 +190,7 @@ impl ScanState {
                 .estimate_calls(&query, keys.len() as f64),
             None => self.plan.estimated_calls,
         };
-        self.stats
-            .budget()
-            .expect(calls.ceil() as u64, self.session.usage())
-            .map_err(|error| self.in_context(error))?;
+        self.expect_calls(calls)?;
         self.progress.sent = Some(self.table.connector.deparse(&query)?);
         let (session, stats) = (Arc::clone(&self.session), Arc::clone(&self.stats));
         self.told_progress.begin();

@@ -4,6 +4,7 @@
 pub mod analyze;
 pub mod handler;
 pub mod import;
+pub mod join;
 pub mod lookahead;
 pub mod modify;
 pub mod planning;

@@ -16,14 +16,37 @@ use crm_core::Sort;
 use pgrx::{PgMemoryContexts, pg_guard, pg_sys};
 
 /// What the callbacks of one foreign table share while a statement is planned.
-struct Planning {
-    plan: TablePlan<'static>,
+pub struct Planning {
+    /// What is sent and what is checked here.
+    pub plan: TablePlan<'static>,
     /// Its rows are only changed or deleted: no trigger looks at them.
     writes: bool,
     /// Columns that the statement needs.
-    attributes: Vec<i16>,
+    pub attributes: Vec<i16>,
     /// Records expected from the CRM.
     remote_rows: f64,
+}
+
+/// What was found out about a base relation, if it is a foreign table of ours.
+///
+/// # Safety
+/// `rel` is null or a relation of the statement being planned.
+pub unsafe fn planning_of<'a>(rel: *mut pg_sys::RelOptInfo) -> Option<&'a Planning> {
+    // SAFETY: the caller's pointer; only our own get_foreign_rel_size stands in a routine beside such a structure.
+    unsafe {
+        let routine = rel.as_ref()?.fdwroutine.as_ref()?;
+        let is_ours = routine.GetForeignRelSize.is_some_and(|callback| {
+            callback as usize == get_foreign_rel_size as *const () as usize
+        });
+        let is_table = matches!(
+            (*rel).reloptkind,
+            pg_sys::RelOptKind::RELOPT_BASEREL | pg_sys::RelOptKind::RELOPT_OTHER_MEMBER_REL
+        );
+        if !is_ours || !is_table {
+            return None;
+        }
+        (*rel).fdw_private.cast::<Planning>().as_ref()
+    }
 }
 
 /// Reads options and statistics, judges the conditions, sets the expected rows.

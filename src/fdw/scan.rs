@@ -147,8 +147,11 @@ pub unsafe extern "C-unwind" fn explain_foreign_scan(
         let mut explain = Explain::new(es);
         if scan.texts.is_empty() && explain.is_verbose() {
             let node = plan.cast::<pg_sys::Plan>();
-            scan.texts = explain.conditions(node, (*plan).fdw_recheck_quals);
-            scan.texts.extend(explain.conditions(node, (*node).qual));
+            let told = |explain: &Explain, conditions| {
+                explain.conditions(node, std::ptr::null_mut(), conditions, false)
+            };
+            scan.texts = told(&explain, (*plan).fdw_recheck_quals);
+            scan.texts.extend(told(&explain, (*node).qual));
         }
         explain_scan(
             &mut explain,

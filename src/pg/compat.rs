@@ -337,3 +337,103 @@ pub unsafe fn class_members(
         members
     }
 }
+
+/// A custom path can compute its target list; before 15 every one was taken to.
+#[cfg(not(feature = "pg14"))]
+pub const PROJECTS: u32 = pg_sys::CUSTOMPATH_SUPPORT_PROJECTION;
+/// A custom path can compute its target list; before 15 every one was taken to.
+#[cfg(feature = "pg14")]
+pub const PROJECTS: u32 = 0;
+
+/// A path over another one is as unwanted as that one; 18 counts disabled nodes, before it was the cost that said so.
+///
+/// # Safety
+/// Valid paths of the planner.
+pub unsafe fn inherit_disabled(path: *mut pg_sys::Path, from: *mut pg_sys::Path) {
+    #[cfg(feature = "pg18")]
+    // SAFETY: the caller's paths are valid.
+    unsafe {
+        (*path).disabled_nodes = (*from).disabled_nodes;
+    }
+    #[cfg(not(feature = "pg18"))]
+    let _ = (path, from);
+}
+
+/// Makes a column or placeholder one that came through the same outer joins as another; 16 began to tell them apart.
+///
+/// # Safety
+/// Valid nodes of the same kind: both columns or both placeholders.
+pub unsafe fn take_joins_of(node: *mut pg_sys::Node, from: *mut pg_sys::Node) {
+    #[cfg(not(any(feature = "pg14", feature = "pg15")))]
+    // SAFETY: the casts follow the tag, and the set is a copy.
+    unsafe {
+        if (*node).type_ == pg_sys::NodeTag::T_Var {
+            (*node.cast::<pg_sys::Var>()).varnullingrels =
+                pg_sys::bms_copy((*from.cast::<pg_sys::Var>()).varnullingrels);
+        } else {
+            (*node.cast::<pg_sys::PlaceHolderVar>()).phnullingrels =
+                pg_sys::bms_copy((*from.cast::<pg_sys::PlaceHolderVar>()).phnullingrels);
+        }
+    }
+    #[cfg(any(feature = "pg14", feature = "pg15"))]
+    let _ = (node, from);
+}
+
+/// The open relation of a range table entry of a running plan.
+///
+/// # Safety
+/// `index` names a relation in the range table of `state`.
+pub unsafe fn range_table_relation(state: *mut pg_sys::EState, index: u32) -> pg_sys::Relation {
+    // SAFETY: the caller's pointers are the executor's.
+    unsafe {
+        #[cfg(not(feature = "pg18"))]
+        let relation = pg_sys::ExecGetRangeTableRelation(state, index);
+        #[cfg(feature = "pg18")]
+        let relation = pg_sys::ExecGetRangeTableRelation(state, index, false);
+        relation
+    }
+}
+
+/// The state of a second look at a row that another session changed (EvalPlanQual); null in an ordinary run.
+///
+/// # Safety
+/// `state` is a valid state of the executor.
+pub unsafe fn rechecked_rows(state: *mut pg_sys::EState) -> *mut pg_sys::EPQState {
+    // SAFETY: the caller's pointer is valid.
+    unsafe { (*state).es_epq_active }
+}
+
+/// The row of a relation to take in a second look: the one that the statement saw. Null or empty if there was none;
+/// `into` is a slot of the relation that may be used for it.
+///
+/// # Safety
+/// `rechecked` is what [`rechecked_rows`] gave, `index` names a relation of its range table.
+pub unsafe fn rechecked_row(
+    rechecked: *mut pg_sys::EPQState,
+    index: u32,
+    into: *mut pg_sys::TupleTableSlot,
+) -> *mut pg_sys::TupleTableSlot {
+    // SAFETY: the arrays have a place for each relation of the range table.
+    unsafe {
+        let at = index as usize - 1;
+        let slot = *(*rechecked).relsubs_slot.add(at);
+        if !slot.is_null() {
+            return slot;
+        }
+        let has_mark = !(*(*rechecked).relsubs_rowmark.add(at)).is_null();
+        if has_mark && pg_sys::EvalPlanQualFetchRowMark(rechecked, index, into) {
+            into
+        } else {
+            ptr::null_mut()
+        }
+    }
+}
+
+/// The slot holds no row.
+///
+/// # Safety
+/// `slot` is a valid slot.
+pub unsafe fn is_empty(slot: *mut pg_sys::TupleTableSlot) -> bool {
+    // SAFETY: the caller's slot is valid.
+    unsafe { u32::from((*slot).tts_flags) & pg_sys::TTS_FLAG_EMPTY != 0 }
+}

@@ -44,20 +44,22 @@ impl Explain {
     /// The conditions of a list as SQL, in the words of the plan that holds them.
     ///
     /// # Safety
-    /// `conditions` is a list of conditions of `plan`, which is part of the plan explained.
+    /// `conditions` is a list of conditions of `plan`, which is part of the plan explained; `ancestors` is null or what
+    /// EXPLAIN gave with it. Columns are named with their relation if `prefixed`.
     pub unsafe fn conditions(
         &self,
         plan: *mut pg_sys::Plan,
+        ancestors: *mut pg_sys::List,
         conditions: *mut pg_sys::List,
+        prefixed: bool,
     ) -> Vec<String> {
         // SAFETY: valid by the constructor's and the caller's contract; the texts are copied.
         unsafe {
             let state = self.state.as_ref();
-            let context =
-                pg_sys::set_deparse_context_plan(state.deparse_cxt, plan, std::ptr::null_mut());
+            let context = pg_sys::set_deparse_context_plan(state.deparse_cxt, plan, ancestors);
             list::pointers::<pg_sys::Node>(conditions)
                 .map(|condition| {
-                    let text = pg_sys::deparse_expression(condition, context, false, false);
+                    let text = pg_sys::deparse_expression(condition, context, prefixed, false);
                     text_of(text).to_owned()
                 })
                 .collect()

@@ -5,7 +5,8 @@ use crate::pg::expr::Expression;
 use crate::plan::private::{ConditionNote, Output, ScanPlan};
 use crate::plan::qual::Translator;
 use crm_core::{
-    Bound, FieldFacts, Filter, Operand, QueryField, Refusal, RemoteQuery, Sort, Value, bind,
+    Bound, FieldFacts, Filter, Operand, QueryField, Refusal, RemoteQuery, Sort, Value, ValueClass,
+    bind,
 };
 
 /// One condition of the WHERE clause and what becomes of it.
@@ -189,6 +190,32 @@ impl<'a> TablePlan<'a> {
         plan
     }
 
+    /// The plan that fetches the records of `n_keys` identifiers, given as a parameter when it runs (S-4). Nothing else
+    /// can be sent with identifiers, so every condition is checked here.
+    pub fn lookup_scan(&self, attributes: &[i16], n_keys: f64) -> ScanPlan {
+        let mut plan = self.scan(attributes, Vec::new(), None, n_keys);
+        plan.filter = None;
+        plan.filter_fields.clear();
+        plan.lookup = Some(Operand::Parameter {
+            index: 0,
+            class: ValueClass::Text,
+        });
+        let kept = ConditionNote {
+            pushed: false,
+            checked: true,
+            reasons: vec![Refusal::Lookup],
+        };
+        plan.notes = vec![kept; self.clauses.len()];
+        plan.estimated_calls = self.estimate_calls(&plan);
+        plan
+    }
+
+    /// Identifiers that one call of such a plan takes.
+    pub fn lookup_batch(&self, plan: &ScanPlan) -> usize {
+        let query = remote_query(plan, None, Some(Vec::new()), None);
+        self.table.connector.lookup_batch(&query).max(1)
+    }
+
     /// Adds columns to what a plan reads.
     pub fn add_outputs(&self, plan: &mut ScanPlan, attributes: &[i16]) {
         let columns = attributes
@@ -203,10 +230,8 @@ impl<'a> TablePlan<'a> {
     }
 
     fn estimate_calls(&self, plan: &ScanPlan) -> f64 {
-        let mut query = remote_query(plan, None, None, None);
-        if self.is_lookup() {
-            query.lookup = Some(Vec::new());
-        }
+        let keys = plan.lookup.as_ref().map(|_| Vec::new());
+        let query = remote_query(plan, None, keys, None);
         self.table
             .connector
             .estimate_calls(&query, plan.estimated_rows)

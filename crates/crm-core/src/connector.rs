@@ -170,6 +170,9 @@ pub trait Connector: Send + Sync {
     /// When the query cannot be said in the CRM's language: too long, or a name it cannot hold.
     fn deparse(&self, query: &RemoteQuery) -> Result<String>;
 
+    /// Identifiers that one call takes when records are fetched by them (S-4), for a query with these fields.
+    fn lookup_batch(&self, query: &RemoteQuery) -> usize;
+
     /// Data calls that reading `rows` records by this query takes.
     fn estimate_calls(&self, query: &RemoteQuery, rows: f64) -> f64;
 

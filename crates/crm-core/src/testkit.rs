@@ -88,6 +88,10 @@ impl Connector for Imaginary {
         Err(no_network())
     }
 
+    fn lookup_batch(&self, _query: &RemoteQuery) -> usize {
+        100
+    }
+
     fn estimate_calls(&self, _query: &RemoteQuery, _rows: f64) -> f64 {
         1.0
     }

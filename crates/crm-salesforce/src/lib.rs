@@ -102,6 +102,10 @@ impl Connector for Salesforce {
         deparse::query(query)
     }
 
+    fn lookup_batch(&self, query: &RemoteQuery) -> usize {
+        lookup::batch_size(query)
+    }
+
     fn estimate_calls(&self, query: &RemoteQuery, rows: f64) -> f64 {
         if !query.aggregates.is_empty() {
             return 1.0;

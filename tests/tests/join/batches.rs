@@ -1,0 +1,247 @@
+//! What a join asks of the CRM: as few calls as there are batches, within its budget, and a scan where that is cheaper.
+
+use std::time::{Duration, Instant};
+
+use crm_sandbox::Config;
+use crm_tests::{Bench, Database, until};
+use serde_json::json;
+
+use crate::{AS_IT_COMES, BY_LOOKUP, lookups_in};
+
+const BATCH: u64 = 2_000;
+
+async fn with_contacts(label: &str, contacts: u32) -> Bench {
+    let config = Config {
+        contacts,
+        ..Config::default()
+    };
+    let bench = Bench::start(label, config).await;
+    bench.import(&["Contact"]).await;
+    bench
+}
+
+/// Runs the statement; gives its rows, in their order, and the data calls that it took.
+async fn counted(bench: &Bench, sql: &str) -> (Vec<crm_tests::Row>, u64) {
+    bench.admin.clear_counters().await;
+    let rows = bench.db.rows(sql).await;
+    (rows, bench.admin.data_calls().await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_identifiers_against_a_million_records() {
+    let bench = with_contacts("ten_thousand", 1_000_000).await;
+    // Every thirtieth of the first records, in no order.
+    bench
+        .db
+        .run(
+            "CREATE TABLE some AS SELECT id, lastname, accountid FROM contact LIMIT 300000;
+             CREATE TABLE wanted AS SELECT id AS crm_id, n FROM
+                 (SELECT id, row_number() OVER (ORDER BY id) AS n FROM some) AS numbered
+                 WHERE n % 30 = 0 ORDER BY md5(id);
+             ANALYZE",
+        )
+        .await;
+    for (foreign, local) in [
+        (
+            "SELECT count(*), count(DISTINCT c.id), md5(string_agg(n || c.lastname || coalesce(c.accountid, '-'), ',' ORDER BY n))
+             FROM wanted JOIN contact AS c ON c.id = crm_id",
+            "SELECT count(*), count(DISTINCT c.id), md5(string_agg(n || c.lastname || coalesce(c.accountid, '-'), ',' ORDER BY n))
+             FROM wanted JOIN some AS c ON c.id = crm_id",
+        ),
+        (
+            "SELECT count(*), md5(string_agg(lastname, ',' ORDER BY id)) FROM contact WHERE id IN (SELECT crm_id FROM wanted)",
+            "SELECT count(*), md5(string_agg(lastname, ',' ORDER BY id)) FROM some WHERE id IN (SELECT crm_id FROM wanted)",
+        ),
+        (
+            "SELECT count(*), count(c.id) FROM wanted LEFT JOIN contact AS c ON c.id = crm_id AND c.lastname > 'M'",
+            "SELECT count(*), count(c.id) FROM wanted LEFT JOIN some AS c ON c.id = crm_id AND c.lastname > 'M'",
+        ),
+    ] {
+        let (rows, calls) = counted(&bench, foreign).await;
+        assert_eq!(rows, bench.db.rows(local).await, "{foreign}");
+        assert_eq!(rows[0][0].as_deref(), Some("10000"), "{foreign}");
+        println!("measured: 10,000 identifiers, 1,000,000 records: {calls} data calls");
+        assert!(calls <= 6, "{calls} calls: {foreign}");
+    }
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn most_of_a_table_is_scanned() {
+    let bench = with_contacts("most", 100).await;
+    // Nothing is read: what a million records would cost is known without them.
+    bench
+        .db
+        .run(
+            "CREATE TABLE ids AS SELECT '003' || lpad(n::text, 12, '0') || 'AAA' AS crm_id FROM generate_series(1, 900000) AS n",
+        )
+        .await;
+    for statistics in ["", "ANALYZE ids"] {
+        bench.db.run(statistics).await;
+        for sql in [
+            "SELECT lastname FROM ids JOIN contact ON id = crm_id",
+            "SELECT lastname FROM contact WHERE id IN (SELECT crm_id FROM ids)",
+        ] {
+            let plan = bench.plan("", sql).await.to_string();
+            assert!(
+                plan.contains("Foreign Scan") && !plan.contains("CrmLookupJoin"),
+                "{plan}"
+            );
+        }
+    }
+    bench.admin.clear_counters().await;
+    let few =
+        "SELECT lastname FROM (SELECT * FROM ids LIMIT 100000) AS l JOIN contact ON id = crm_id";
+    assert_eq!(lookups_in(&bench, few).await, 1);
+    assert_eq!(bench.admin.all_calls().await, 0);
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn repeated_identifiers_are_fetched_once_where_memory_allows() {
+    let bench = with_contacts("repeated", 10_000).await;
+    bench
+        .db
+        .run(
+            "CREATE TABLE contact_copy AS SELECT id, lastname FROM contact;
+             CREATE TABLE visits AS SELECT id AS crm_id, n FROM contact_copy, generate_series(1, 12) AS n ORDER BY md5(id || n);
+             INSERT INTO visits SELECT NULL, 100 FROM generate_series(1, 5000);
+             INSERT INTO visits SELECT left(id, 15), 101 FROM contact_copy LIMIT 50;
+             INSERT INTO visits SELECT '003000000000' || lpad(n::text, 3, '0') || 'AAA', 102 FROM generate_series(1, 500) AS n;
+             ANALYZE",
+        )
+        .await;
+    bench.db.run(BY_LOOKUP).await;
+    let n: u64 = bench
+        .db
+        .value("SELECT count(DISTINCT crm_id) FROM visits WHERE n < 100 OR n = 102")
+        .await
+        .parse()
+        .expect("a number");
+    for memory in ["64MB", "64kB"] {
+        bench.db.run(&format!("SET work_mem = '{memory}'")).await;
+        for sql in [
+            "SELECT n, crm_id, lastname FROM visits JOIN {contact} ON id = crm_id",
+            "SELECT n, crm_id, lastname FROM visits LEFT JOIN {contact} ON id = crm_id AND lastname > 'K'",
+            "SELECT n, crm_id FROM visits WHERE NOT EXISTS (SELECT FROM {contact} WHERE id = crm_id)",
+        ] {
+            let of = |table: &str| {
+                format!(
+                    "SELECT count(*), md5(string_agg(r::text, ',' ORDER BY r::text)) FROM ({}) AS r",
+                    sql.replace("{contact}", table)
+                )
+            };
+            assert_eq!(lookups_in(&bench, &of("contact")).await, 1, "{sql}");
+            bench.db.notes();
+            let (rows, calls) = counted(&bench, &of("contact")).await;
+            let notes = bench.db.notes();
+            assert_eq!(rows, bench.db.rows(&of("contact_copy")).await, "{sql}");
+            // With little memory the rows are sorted by identifier, so that none is fetched twice.
+            assert_eq!(calls, n.div_ceil(BATCH), "{memory} {sql}");
+            assert_eq!(notes.len(), 1, "{notes:?}");
+            assert!(notes[0].message.contains("crm.id18()"), "{notes:?}");
+        }
+    }
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_fetched_for_rows_that_nobody_asks_for() {
+    let bench = with_contacts("stop_early", 10_000).await;
+    bench
+        .db
+        .run("CREATE TABLE ids AS SELECT id AS crm_id FROM contact; ANALYZE ids")
+        .await;
+    let (rows, calls) = counted(
+        &bench,
+        "SELECT lastname FROM ids JOIN contact ON id = crm_id LIMIT 10",
+    )
+    .await;
+    assert_eq!((rows.len(), calls), (10, 1));
+    bench.admin.clear_counters().await;
+    bench
+        .db
+        .run(
+            "BEGIN; DECLARE c CURSOR FOR SELECT lastname FROM ids JOIN contact ON id = crm_id;
+             FETCH 2001 FROM c; CLOSE c; COMMIT",
+        )
+        .await;
+    assert_eq!(bench.admin.data_calls().await, 2);
+    // None of these rows has an identifier.
+    let (rows, calls) = counted(
+        &bench,
+        "SELECT lastname FROM (SELECT nullif(crm_id, crm_id) AS k FROM ids) AS l JOIN contact ON id = k",
+    )
+    .await;
+    assert_eq!((rows.len(), calls), (0, 0));
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_stops_the_join_before_its_first_call() {
+    let bench = with_contacts("join_budget", 10_000).await;
+    bench
+        .db
+        .run(
+            "CREATE TABLE ids AS SELECT id AS crm_id FROM contact LIMIT 7000; ANALYZE ids; SET crm.max_api_calls = 3",
+        )
+        .await;
+    let sql = "SELECT count(lastname) FROM ids JOIN contact ON id = crm_id";
+    bench.db.run("SELECT lastname FROM contact LIMIT 1").await;
+    bench.admin.clear_counters().await;
+    let refusal = bench.db.refused(sql).await;
+    assert_eq!(refusal.sqlstate, "53400", "{refusal:?}");
+    assert!(
+        refusal.message.contains("object \"Contact\""),
+        "{refusal:?}"
+    );
+    assert_eq!(bench.admin.all_calls().await, 0);
+    bench.db.run("SET crm.max_api_calls = 4").await;
+    assert_eq!(bench.db.value(sql).await, "7000");
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancel_acts_within_a_second_and_the_session_goes_on() {
+    let bench = with_contacts("join_cancel", 5_000).await;
+    bench
+        .db
+        .run("CREATE TABLE ids AS SELECT id AS crm_id FROM contact; ANALYZE ids")
+        .await;
+    let other = Database::connect(None).await;
+    let sql = "SELECT count(lastname) FROM ids JOIN contact ON id = crm_id";
+    bench.admin.clear_counters().await;
+    bench
+        .admin
+        .fault(json!({"path": "/composite/sobjects", "kind": "hang", "times": 0}))
+        .await;
+    let ((refusal, ended), stopped) = tokio::join!(
+        async { (bench.db.refused(sql).await, Instant::now()) },
+        async {
+            until("the request arrives", Duration::from_secs(20), || async {
+                (bench.admin.calls("retrieve").await > 0).then_some(())
+            })
+            .await;
+            let now = Instant::now();
+            other.cancel(&bench.db).await;
+            now
+        }
+    );
+    assert_eq!(refusal.sqlstate, "57014", "{refusal:?}");
+    assert!(ended.duration_since(stopped) < Duration::from_secs(1));
+    bench.admin.reset().await;
+    let copied = bench.db.value("SELECT count(*) FROM ids").await;
+    assert_eq!(bench.db.value(sql).await, copied);
+    bench
+        .admin
+        .fault(json!({"path": "/composite/sobjects", "kind": "status", "status": 403, "times": 1}))
+        .await;
+    let refusal = bench.db.refused(sql).await;
+    let told = format!(
+        "could not read object \"Contact\" from server \"{}\"",
+        bench.name
+    );
+    assert!(refusal.message.contains(&told), "{refusal:?}");
+    bench.db.run(AS_IT_COMES).await;
+    bench.finish().await;
+}

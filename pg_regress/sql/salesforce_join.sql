@@ -37,7 +37,7 @@ BEGIN
 END
 $$;
 -- Two tables, one of which leads to the other; a view; a subquery's expression under an outer join.
-EXPLAIN (COSTS OFF) SELECT l.n, o.name, a.name FROM (SELECT n, id AS opp FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM opportunity) AS r WHERE n <= 5) AS l JOIN sf.opportunity o ON o.id = l.opp JOIN sf.account a ON a.id = o.accountid;
+EXPLAIN (COSTS OFF) SELECT o.name, a.name FROM (SELECT id AS opp FROM opportunity ORDER BY id LIMIT 5) AS l JOIN sf.opportunity o ON o.id = l.opp JOIN sf.account a ON a.id = o.accountid;
 CREATE VIEW known AS SELECT id, coalesce(industry, 'none') AS industry FROM sf.account;
 EXPLAIN (COSTS OFF) SELECT n, industry FROM leads LEFT JOIN known ON id = crm_id;
 SELECT n, industry FROM leads LEFT JOIN known ON id = crm_id WHERE n < 6 ORDER BY n;

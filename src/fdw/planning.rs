@@ -20,7 +20,7 @@ pub struct Planning {
     /// What is sent and what is checked here.
     pub plan: TablePlan<'static>,
     /// Its rows are only changed or deleted: no trigger looks at them.
-    writes: bool,
+    pub writes: bool,
     /// Columns that the statement needs.
     pub attributes: Vec<i16>,
     /// Records expected from the CRM.

@@ -123,11 +123,12 @@ impl Columns {
         self.entries.iter().map(|(_, source)| *source).collect()
     }
 
-    /// The columns of the table that a record must hold for all this; `all` are its columns.
-    pub fn attributes(&self, all: impl Iterator<Item = i16>) -> Vec<i16> {
+    /// The columns of the table that a record must hold for all this. `all` are its columns, `whole` those that are
+    /// needed where the record as a whole is.
+    pub fn attributes(&self, all: impl Iterator<Item = i16>, whole: &[i16]) -> Vec<i16> {
         let wants = |wanted: Source| self.entries.iter().any(|(_, source)| *source == wanted);
         let is_whole = wants(Source::Record);
-        all.filter(|number| is_whole || wants(Source::Field(*number)))
+        all.filter(|number| wants(Source::Field(*number)) || (is_whole && whole.contains(number)))
             .collect()
     }
 

@@ -1,7 +1,7 @@
 //! From the path that won to the plan node.
 
 use crate::fdw::join::columns::Columns;
-use crate::fdw::join::path::{LookupPath, is_pushed_down};
+use crate::fdw::join::path::{LookupPath, is_pushed_down, reads_nothing};
 use crate::fdw::join::{NAME, SCAN};
 use crate::fdw::planning::planning_of;
 use crate::pg::expr::Expression;
@@ -48,11 +48,17 @@ pub unsafe extern "C-unwind" fn plan_lookup_join(
         for info in late.iter().chain(&matching).chain(&conditions) {
             columns.need((**info).clause.cast());
         }
-        let scan = {
+        let mut scan = {
             let all = planning.plan.table().columns.iter();
-            let attributes = columns.attributes(all.map(|column| column.number));
+            let all = all.map(|column| column.number);
+            // Of a row that is only written, the server wants a whole that nobody reads.
+            let attributes = columns.attributes(all, &planning.attributes);
             planning.plan.lookup_scan(&attributes, path.n_keys)
         };
+        if reads_nothing(planning, path.kind, table) {
+            scan.trusts_identifiers = true;
+            scan.estimated_calls = 0.0;
+        }
         let plan = LookupJoinPlan {
             batch: planning.plan.lookup_batch(&scan),
             scan,

@@ -184,6 +184,28 @@ pub unsafe fn is_pushed_down(
     }
 }
 
+/// Rows of the table are only written, and nothing but their identifiers is wanted of them. As with identifiers in a
+/// list, whether there is such a record is said when it is written.
+///
+/// # Safety
+/// `table` is a valid relation of the planner.
+pub unsafe fn reads_nothing(
+    planning: &Planning,
+    kind: JoinKind,
+    table: *mut pg_sys::RelOptInfo,
+) -> bool {
+    let is_identifier = |number: &i16| {
+        let column = planning.plan.table().column(*number);
+        column.is_some_and(|column| column.facts.identifier)
+    };
+    // SAFETY: the caller's pointer is valid.
+    let has_conditions = unsafe { !(*table).baserestrictinfo.is_null() };
+    planning.writes
+        && kind == JoinKind::Inner
+        && !has_conditions
+        && planning.attributes.iter().all(is_identifier)
+}
+
 impl Join<'_> {
     /// Adds the path over these rows.
     unsafe fn add(&self, outer: *mut pg_sys::Path, jointype: pg_sys::JoinType::Type) {
@@ -257,12 +279,17 @@ impl Join<'_> {
                 .planning
                 .plan
                 .lookup_scan(&self.planning.attributes, keys);
+            let calls = if reads_nothing(self.planning, self.kind, self.table) {
+                0.0
+            } else {
+                scan.estimated_calls
+            };
             let lookups = Lookups {
                 outer: ((*outer).startup_cost, (*outer).total_cost),
                 rows,
                 keys,
                 batch: self.planning.plan.lookup_batch(&scan) as f64,
-                calls: scan.estimated_calls,
+                calls,
             };
             let (startup, total) = lookups.cost();
             let mut checks = pg_sys::QualCost::default();

@@ -67,7 +67,7 @@ async fn every_place_in_a_statement() {
         (1, "SELECT n FROM refs WHERE EXISTS (SELECT FROM {account} WHERE id = acc AND n < 200)"),
         (1, "SELECT id, name FROM {account} WHERE id IN (SELECT acc FROM refs WHERE n > 30)"),
         (1, "SELECT count(*) FROM {account} WHERE id IN (SELECT crm.id18(acc) FROM refs)"),
-        (2, "SELECT n, name, amount FROM refs JOIN {account} AS a ON a.id = acc LEFT JOIN {opportunity} AS o ON o.id = opp"),
+        (2, "SELECT n, a.name, amount FROM refs JOIN {account} AS a ON a.id = acc LEFT JOIN {opportunity} AS o ON o.id = opp"),
         (2, "SELECT n, a.name, o.name FROM refs JOIN {opportunity} AS o ON o.id = opp JOIN {account} AS a ON a.id = o.accountid"),
         (2, "SELECT n, a.name, b.name FROM refs JOIN {account} AS a ON a.id = acc JOIN {account} AS b ON b.id = acc"),
         (1, "WITH w AS MATERIALIZED (SELECT n, acc, random() AS r FROM refs) SELECT n, name FROM w JOIN {account} ON id = acc WHERE r >= 0"),

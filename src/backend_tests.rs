@@ -244,6 +244,7 @@ mod tests {
             fetch_size: None,
             stop_at_reject: false,
             stop_at_short_read: true,
+            trusts_identifiers: false,
             notes: Vec::new(),
             texts: Vec::new(),
             estimated_rows: 1e6,

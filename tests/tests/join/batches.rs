@@ -109,7 +109,6 @@ async fn repeated_identifiers_are_fetched_once_where_memory_allows() {
              ANALYZE",
         )
         .await;
-    bench.db.run(BY_LOOKUP).await;
     let n: u64 = bench
         .db
         .value("SELECT count(DISTINCT crm_id) FROM visits WHERE n < 100 OR n = 102")
@@ -129,11 +128,14 @@ async fn repeated_identifiers_are_fetched_once_where_memory_allows() {
                     sql.replace("{contact}", table)
                 )
             };
+            let expected = bench.db.rows(&of("contact_copy")).await;
+            bench.db.run(BY_LOOKUP).await;
             assert_eq!(lookups_in(&bench, &of("contact")).await, 1, "{sql}");
             bench.db.notes();
             let (rows, calls) = counted(&bench, &of("contact")).await;
             let notes = bench.db.notes();
-            assert_eq!(rows, bench.db.rows(&of("contact_copy")).await, "{sql}");
+            bench.db.run(AS_IT_COMES).await;
+            assert_eq!(rows, expected, "{sql}");
             // With little memory the rows are sorted by identifier, so that none is fetched twice. Many rows may end a
             // batch before it is full of identifiers.
             let calls_at_least = n.div_ceil(BATCH);

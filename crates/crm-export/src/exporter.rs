@@ -406,7 +406,7 @@ impl Exporter {
             };
             groups.entry((ticket, kind)).or_default().push(one);
         }
-        for ((ticket, _), group) in groups {
+        for ((ticket, _), mut group) in groups {
             // The run ended before the remote job had a name, so nothing had gone into it.
             if ticket.as_deref() == Some(UNNAMED_JOB) {
                 let numbers: Vec<_> = group.iter().filter_map(|one| one.number).collect();
@@ -416,7 +416,19 @@ impl Exporter {
                 continue;
             }
             let form = self.form(&group[0]);
-            let records = group.iter().map(|one| self.sent_record(one)).collect();
+            group.sort_by_key(|one| one.number);
+            let numbers: Vec<_> = group.iter().filter_map(|one| one.number).collect();
+            let mut records = Vec::with_capacity(group.len());
+            let mut places = Vec::with_capacity(group.len());
+            // Of equal records in a remote job the n-th is meant: those before it are asked for as well.
+            let tells_by_order = ticket.is_some() && group[0].made_up_key.is_none();
+            for (one, n_equals) in group.iter().zip(job.lock().equals_between(&numbers)?) {
+                let n_before = if tells_by_order { n_equals } else { 0 };
+                for _ in 0..=n_before {
+                    records.push(self.sent_record(one));
+                }
+                places.push(records.len() - 1);
+            }
             let route = if ticket.is_some() {
                 Route::Job
             } else {
@@ -430,6 +442,7 @@ impl Exporter {
                 .map_err(|error| {
                     error.in_context("could not settle records of an earlier run with the CRM")
                 })?;
+            let outcomes: Vec<_> = places.iter().map(|at| outcomes[*at].clone()).collect();
             let known: Vec<_> = group
                 .iter()
                 .zip(&outcomes)

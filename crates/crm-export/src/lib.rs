@@ -9,6 +9,8 @@ mod job;
 mod keys;
 mod shown;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub use crm_journal as journal;
 pub use exporter::{Exporter, Totals};

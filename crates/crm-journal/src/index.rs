@@ -292,6 +292,29 @@ impl Index {
         Some(&self.tickets[index])
     }
 
+    /// For each of `numbers`, which are in order: how many equal records of the same ticket come between the one of
+    /// `numbers` before it and itself.
+    pub fn equals_between(&self, numbers: &[u32]) -> Vec<u32> {
+        let kind = |entry: &Entry| (entry.fingerprint.0, entry.ticket);
+        let entries = numbers
+            .iter()
+            .map(|number| &self.entries[*number as usize - 1]);
+        let mut passed: HashMap<_, u32> = entries.map(|entry| (kind(entry), 0)).collect();
+        let mut wanted = numbers.iter().copied().peekable();
+        let mut between = Vec::with_capacity(numbers.len());
+        for (number, entry) in (1..).zip(&self.entries) {
+            let Some(n_passed) = passed.get_mut(&kind(entry)) else {
+                continue;
+            };
+            if wanted.next_if_eq(&number).is_some() {
+                between.push(std::mem::take(n_passed));
+            } else {
+                *n_passed += 1;
+            }
+        }
+        between
+    }
+
     /// The highest number.
     pub fn last(&self) -> u32 {
         self.entries.len() as u32

@@ -294,6 +294,19 @@ impl Job {
             .collect()
     }
 
+    /// For each of these records, in the order of their numbers: how many equal records of the same remote job come
+    /// between it and the one before. A remote job tells equal records apart by their order alone, so whoever asks it
+    /// for the n-th has to ask for those before it too.
+    ///
+    /// # Errors
+    /// When there is no such record.
+    pub fn equals_between(&self, numbers: &[u32]) -> Result<Vec<u32>> {
+        for number in numbers {
+            self.record(*number)?;
+        }
+        Ok(self.index.equals_between(numbers))
+    }
+
     /// Says that the statement's transaction committed.
     ///
     /// The job is finished, and `true` returned, if every outcome is known and no record of this opening was left

@@ -440,6 +440,10 @@ impl Connector for Imaginary {
         unreachable!("an export does not read")
     }
 
+    fn lookup_batch(&self, _: &RemoteQuery) -> usize {
+        unreachable!("an export does not read")
+    }
+
     fn open(&self, _: Account) -> Result<Arc<dyn Session>> {
         unreachable!("tests make the session")
     }

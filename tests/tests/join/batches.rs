@@ -9,6 +9,8 @@ use serde_json::json;
 use crate::{AS_IT_COMES, BY_LOOKUP, lookups_in};
 
 const BATCH: u64 = 2_000;
+/// Memory of a join, whatever the number of rows: `work_mem` for rows and for records, and a batch in decoding.
+const MOST_GROWTH: u64 = 32 << 20;
 
 async fn with_contacts(label: &str, contacts: u32) -> Bench {
     let config = Config {
@@ -63,6 +65,19 @@ async fn ten_thousand_identifiers_against_a_million_records() {
         println!("measured: 10,000 identifiers, 1,000,000 records: {calls} data calls");
         assert!(calls <= 6, "{calls} calls: {foreign}");
     }
+    // Many batches, one after the other in the same memory.
+    let sql = "SELECT count(c.lastname) FROM first_ones AS f JOIN contact AS c ON c.id = f.id";
+    assert_eq!(lookups_in(&bench, sql).await, 1);
+    let peak = bench.db.backend().watch();
+    let (rows, calls) = counted(&bench, sql).await;
+    let growth = peak.growth();
+    println!(
+        "measured: 300,000 identifiers: {calls} data calls, {} MiB at most beyond the start",
+        growth >> 20
+    );
+    assert_eq!(rows[0][0].as_deref(), Some("300000"));
+    assert_eq!(calls, 150);
+    assert!(growth < MOST_GROWTH, "{} MiB more", growth >> 20);
     bench.finish().await;
 }
 

@@ -202,6 +202,50 @@ async fn a_local_table_is_updated_and_thinned_out_from_records() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn records_are_written_from_a_local_table() {
+    let bench = with_references("join_write").await;
+    bench
+        .db
+        .run(
+            "CREATE TABLE news AS SELECT id AS crm_id, 'news ' || row_number() OVER (ORDER BY id) AS note
+             FROM account_copy ORDER BY id LIMIT 120; ANALYZE news",
+        )
+        .await;
+    let written = "SELECT count(*) FROM news JOIN account ON id = crm_id WHERE description = note";
+    // Nothing but identifiers is wanted of the records: they are given.
+    bench.admin.clear_counters().await;
+    bench
+        .db
+        .run("UPDATE account SET description = note FROM news WHERE id = crm_id")
+        .await;
+    assert_eq!(bench.admin.calls("retrieve").await, 0);
+    assert_eq!(bench.admin.calls("query").await, 0);
+    assert_eq!(bench.db.value(written).await, "120");
+    bench
+        .db
+        .run(
+            "UPDATE news SET note = left(a.name, 10) || note FROM account_copy AS a WHERE a.id = crm_id;
+             UPDATE account SET description = left(name, 10) || replace(description, 'x', 'x') FROM news WHERE id = crm_id",
+        )
+        .await;
+    assert_eq!(bench.db.value(written).await, "120");
+    let returned = "UPDATE account SET description = 'new' FROM news WHERE id = crm_id AND note LIKE '%news 1_'
+                    RETURNING id = crm_id, description, right(note, 7)";
+    let mut rows = bench.db.rows(returned).await;
+    rows.sort();
+    assert_eq!(rows.len(), 10);
+    let row = ["t", "new", "news 10"].map(|text| Some(text.to_owned()));
+    assert_eq!(rows[0], row);
+    bench
+        .db
+        .run("DELETE FROM account USING news WHERE id = crm_id AND note LIKE '%news 2_'")
+        .await;
+    let left = "SELECT count(*) FROM news WHERE EXISTS (SELECT FROM account WHERE id = crm_id)";
+    assert_eq!(bench.db.value(left).await, "110");
+    bench.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_another_session_changed_is_joined_anew() {
     let bench = with_references("join_recheck").await;
     bench.db.run(BY_LOOKUP).await;

@@ -7,7 +7,6 @@ AS $$
 DECLARE
     parts text[] := pg_catalog.parse_ident(target);
 BEGIN
-    relation := pg_catalog.to_regclass(target);
     IF pg_catalog.cardinality(parts) OPERATOR(pg_catalog.>) 2 THEN
         RAISE EXCEPTION 'target "%" must be a table or schema.table', target USING ERRCODE = 'invalid_name';
     ELSIF pg_catalog.cardinality(parts) OPERATOR(pg_catalog.=) 2 THEN
@@ -17,6 +16,7 @@ BEGIN
         schema_name := pg_catalog.current_schema();
         table_name := parts[1];
     END IF;
+    relation := pg_catalog.to_regclass(target);
 END
 $$;
 COMMENT ON FUNCTION crm.target_place(text) IS 'used by crm.sync: the table of that name in the caller''s search path';
@@ -81,7 +81,7 @@ BEGIN
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = source;
     IF target_schema IS NULL THEN
         RAISE EXCEPTION 'no schema has been selected to create table "%" in', target_table
-            USING ERRCODE = 'undefined_schema';
+            USING ERRCODE = 'invalid_schema_name';
     END IF;
     IF NOT is_new THEN
         SELECT n.nspname, c.relname INTO target_schema, target_table
@@ -89,7 +89,7 @@ BEGIN
     END IF;
     target_name := format('%I.%I', target_schema, target_table);
     IF to_regnamespace(quote_ident(target_schema)) IS NULL THEN
-        RAISE EXCEPTION 'schema "%" does not exist', target_schema USING ERRCODE = 'undefined_schema';
+        RAISE EXCEPTION 'schema "%" does not exist', target_schema USING ERRCODE = 'invalid_schema_name';
     END IF;
     -- I-4: who comes second is told at once rather than kept waiting for as long as a whole object takes.
     IF NOT pg_try_advisory_xact_lock(hashtextextended('crm.sync activity ' || activity, 0))
@@ -110,8 +110,8 @@ BEGIN
             RAISE EXCEPTION 'target "%" is not a table', target_name USING ERRCODE = 'wrong_object_type';
         END IF;
         -- Only columns of the same name are kept; further ones on either side are left alone.
-        SELECT string_agg(format('column "%s": %s there, %s here', s.attname,
-                                 format_type(s.atttypid, s.atttypmod), format_type(t.atttypid, t.atttypmod)),
+        SELECT string_agg(format('column "%s" is %s, not %s', s.attname,
+                                 format_type(t.atttypid, t.atttypmod), format_type(s.atttypid, s.atttypmod)),
                           ', ' ORDER BY t.attnum) FILTER (WHERE (s.atttypid, s.atttypmod) <> (t.atttypid, t.atttypmod)),
                array_agg(s.attname::text ORDER BY s.attnum) FILTER (WHERE rereads OR s.attname <> ALL (coalesce(computed, '{}'))),
                array_agg(s.attname::text ORDER BY s.attnum) FILTER (WHERE s.attname = ANY (computed))

@@ -36,7 +36,7 @@ pub fn sample(table: &CollectedTable, session: Arc<dyn Session>, wanted: usize) 
             table.options.object, table.server.name
         ))
     };
-    let stats = session::stats(&table.server);
+    let stats = session::stats_of_table(&table.server, table.relation);
     let counter = Arc::clone(&stats);
     let total = runtime::run(async move { counting.count(&counted, &counter).await })
         .map_err(in_context)?;

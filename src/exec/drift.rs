@@ -1,6 +1,8 @@
 //! What has changed in the CRM since a table was collected, as the statements that would cure it (C-6).
 
-use crate::exec::import::{Request, column_options, column_type, column_type_name, local_name};
+use crate::exec::import::{
+    Request, column_definition, column_options, column_type, column_type_name, local_name,
+};
 use crate::pg::catalog::{
     ColumnDefinition, RawOptions, qualified_name, quote_identifier, quote_literal, type_name,
 };
@@ -90,11 +92,7 @@ pub fn of_table(
         if name.contains('.') {
             continue;
         }
-        let field = described
-            .fields
-            .iter()
-            .find(|field| field.name.eq_ignore_ascii_case(&name));
-        match field {
+        match field_named(described, &name) {
             None => alter(
                 format!("DROP COLUMN {}", quote_identifier(&column.name)),
                 format!("field \"{name}\" is gone"),
@@ -114,27 +112,37 @@ pub fn of_table(
             .iter()
             .map(|column| column.name.clone())
             .collect();
-        let known: HashSet<String> = table
+        let known: HashSet<&str> = table
             .columns
             .iter()
-            .map(|column| field_of(column).to_lowercase())
+            .filter_map(|column| field_named(described, &field_of(column)))
+            .map(|field| field.name.as_str())
             .collect();
         for field in described
             .fields
             .iter()
-            .filter(|field| !known.contains(&field.name.to_lowercase()))
+            .filter(|field| !known.contains(field.name.as_str()))
         {
             let name = free_name(local_name(&field.name, request.keep_case), &mut taken);
             alter(
                 format!(
                     "ADD COLUMN {}",
-                    crate::exec::import::column_definition(&table.object, field, &name, &request)
+                    column_definition(&table.object, field, &name, &request)
                 ),
                 format!("field \"{}\" is new", field.name),
             );
         }
     }
     cures
+}
+
+/// The field of that name; one that differs in case where there is none other, as the CRM takes it.
+fn field_named<'a>(described: &'a RemoteObject, name: &str) -> Option<&'a RemoteField> {
+    let mut fields = described.fields.iter();
+    fields
+        .clone()
+        .find(|field| field.name == name)
+        .or_else(|| fields.find(|field| field.name.eq_ignore_ascii_case(name)))
 }
 
 /// What has changed of one field, for a column that was imported.

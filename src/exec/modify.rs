@@ -80,7 +80,7 @@ impl WriteState {
         );
         Ok(Self {
             job,
-            stats: session::stats(&table.server),
+            stats: session::stats_of_table(&table.server, table.relation),
             table,
             name,
             plan,
@@ -177,6 +177,7 @@ impl WriteState {
                 Outcome::Accepted { id, .. } => RowOutcome::Written(id),
                 Outcome::Dry => RowOutcome::Skipped,
                 Outcome::Rejected(reject) => {
+                    self.stats.add_reject();
                     report.reject(&reject, row, &self.shown(&record), key_of(&record))?;
                     RowOutcome::Skipped
                 }

@@ -44,6 +44,22 @@ impl Admin {
         (!text.is_empty()).then(|| serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
+    /// Any call of the interface that takes a body, such as `/records`.
+    pub async fn post(&self, path: &str, body: Value) -> Option<Value> {
+        self.ask(Method::POST, path, Some(body)).await
+    }
+
+    /// Waits until so many requests are held.
+    ///
+    /// # Panics
+    /// When they are not within half a minute.
+    pub async fn held(&self, count: usize) {
+        let path = format!("/held?wait_ms=30000&count={count}");
+        let reply = self.ask(Method::GET, &path, None).await.expect("a report");
+        let held = reply["held"].as_array().map_or(0, Vec::len);
+        assert!(held >= count, "{held} requests are held");
+    }
+
     /// Adds a fault, as `{"path": …, "kind": …, "times": …}`.
     pub async fn fault(&self, fault: Value) {
         self.ask(Method::POST, "/faults", Some(fault)).await;

@@ -1,6 +1,7 @@
 //! What became of records whose answer was lost (spec X-6): their job tells, or a field with a value of their own.
 //!
-//! What names its record can simply be sent again and is not asked for. Of a create without both nobody can tell.
+//! An update or upsert names its record and can simply be sent again. Of a create without both nobody can tell.
+//! A delete is looked for in the recycle bin: sent again, it would be refused.
 
 use crate::deparse;
 use crate::encode::Wire;
@@ -15,7 +16,7 @@ use crm_core::{
     check_batch,
 };
 use crm_http::StatusCode;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Characters of the values that are looked for in one statement, encoded; well below what an address holds (4.6).
 const LONGEST_LIST: usize = 8_000;
@@ -46,10 +47,12 @@ pub(crate) async fn settle(
         left.extend(in_job);
     }
     left.retain(|row| outcomes.get(row.at).is_none());
-    if batch.operation == Operation::Create {
-        look_for(session, batch, &rows, &left, &mut outcomes, stats).await?;
+    match batch.operation {
+        Operation::Create => look_for(session, batch, &rows, &left, &mut outcomes, stats).await?,
+        Operation::Delete => look_for_deleted(session, &rows, &left, &mut outcomes, stats).await?,
+        // It names its record and leaves the same when it is sent again.
+        Operation::Update | Operation::Upsert => {}
     }
-    // Everything else names its record: it is sent again.
     Ok(outcomes.into_reply().outcomes)
 }
 
@@ -154,6 +157,58 @@ async fn look_for(
         start = end;
     }
     Ok(())
+}
+
+/// Looks for deleted records in the recycle bin. What is nowhere may have been removed for good or never have been:
+/// sent again, it is refused, and the refusal tells.
+async fn look_for_deleted(
+    session: &SalesforceSession,
+    all: &Rows,
+    rows: &[Row],
+    outcomes: &mut Outcomes,
+    stats: &CallStats,
+) -> Result<()> {
+    // An identifier has 18 characters, quotes and a comma, none of them longer when encoded but the quotes.
+    for wanted in rows.chunks(LONGEST_LIST / 27) {
+        let ids = wanted.iter().map(|row| literal(&row.cells[0]));
+        let condition = deparse::filter(&Filter::In {
+            field: "Id".to_owned(),
+            values: Value::List(ids.collect()),
+        })?;
+        let soql = format!("SELECT Id FROM {} WHERE {condition}", all.object);
+        let living = ids_of(session, &soql, false, stats).await?;
+        if living.len() == wanted.len() {
+            continue;
+        }
+        let known = ids_of(session, &soql, true, stats).await?;
+        for row in wanted {
+            let id = row.cells[0].cell();
+            if known.contains(id) && !living.contains(id) {
+                outcomes.set(
+                    row.at,
+                    RecordOutcome::Accepted {
+                        id: id.to_owned(),
+                        created: None,
+                    },
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn ids_of(
+    session: &SalesforceSession,
+    soql: &str,
+    with_deleted: bool,
+    stats: &CallStats,
+) -> Result<HashSet<String>> {
+    let mut found = HashSet::new();
+    records::each(session, soql, with_deleted, stats, |record| {
+        found.extend(record.id());
+    })
+    .await?;
+    Ok(found)
 }
 
 /// Identifiers by key. A record with a key of ours is ours even when somebody has deleted it since; with a key of the

@@ -737,3 +737,26 @@ async fn objects_without_jobs_are_written_by_calls() {
         assert_eq!(reply.outcomes, [RecordOutcome::NotApplied]);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_whose_answer_was_lost_are_settled() {
+    for fixture in FIXTURES {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[]);
+        let names = [("", ["Deleted", ""]), ("", ["Left", ""])];
+        let made = batch(fixture, Operation::Create, Route::Calls, &names);
+        let ids = accepted(&write(&session, &made).await);
+        let of = |ids: &[&str]| {
+            let records: Vec<_> = ids.iter().map(|id| (*id, ["", ""])).collect();
+            batch(fixture, Operation::Delete, Route::Calls, &records)
+        };
+        accepted(&write(&session, &of(&[&ids[0]])).await);
+        let both = of(&[&ids[0], &ids[1]]);
+        let settled = session.settle(&both, None, &CallStats::default()).await;
+        let settled = settled.unwrap();
+        assert!(
+            matches!(&settled[..], [RecordOutcome::Accepted { id, .. }, RecordOutcome::NotApplied] if *id == ids[0]),
+            "{settled:?}"
+        );
+    }
+}

@@ -174,4 +174,40 @@ impl Admin {
     pub async fn bulk(&self, settings: Value) {
         self.ask(Method::POST, "/bulk", Some(settings)).await;
     }
+
+    /// Waits until a request is held by a fault of the kind `hold`.
+    ///
+    /// # Panics
+    /// When none is within half a minute.
+    pub async fn wait_held(&self) {
+        let reply = self
+            .ask(Method::GET, "/held?wait_ms=30000&count=1", None)
+            .await;
+        let held = reply.expect("a list");
+        let n_held = held["held"].as_array().map_or(0, Vec::len);
+        assert!(n_held > 0, "no request was held");
+    }
+
+    /// Lets held requests go on, and returns when they are done with.
+    pub async fn release(&self) {
+        self.ask(Method::POST, "/release", None).await;
+    }
+
+    /// Records written since the counters began: `created`, `updated`, `deleted` or `upserted`.
+    pub async fn writes(&self, what: &str) -> u64 {
+        let report = self.requests().await;
+        report["writes"][what].as_u64().expect("a counter")
+    }
+
+    /// Records of an object outside the recycle bin.
+    ///
+    /// # Panics
+    /// When there is no such object.
+    pub async fn record_count(&self, object: &str) -> u64 {
+        let path = format!("/record_count?object={object}");
+        let reply = self.ask(Method::GET, &path, None).await;
+        reply
+            .and_then(|reply| reply["count"].as_u64())
+            .expect("a count")
+    }
 }

@@ -9,6 +9,7 @@ use crm_sandbox::{Config, Sandbox};
 use tempfile::TempDir;
 
 use crate::admin::Admin;
+use crate::cluster::Place;
 use crate::database::{Database, literal};
 use crate::log::ServerLog;
 
@@ -28,6 +29,7 @@ pub struct Bench {
     pub name: String,
     /// The server's log since the start.
     pub log: ServerLog,
+    place: Place,
     ca: TempDir,
 }
 
@@ -39,7 +41,12 @@ impl Bench {
 
     /// A sandbox as configured, and a server with a mapping that signs in by password.
     pub async fn start(label: &str, config: Config) -> Self {
-        let bench = Self::bare(label, config).await;
+        Self::start_on(Place::shared(), label, config).await
+    }
+
+    /// The same on a server of the test's own.
+    pub async fn start_on(place: Place, label: &str, config: Config) -> Self {
+        let bench = Self::bare_on(place, label, config).await;
         bench.create_server("").await;
         let mapping = bench.password_mapping();
         bench
@@ -57,14 +64,18 @@ impl Bench {
     /// # Panics
     /// When sandbox or server are not there.
     pub async fn bare(label: &str, config: Config) -> Self {
+        Self::bare_on(Place::shared(), label, config).await
+    }
+
+    async fn bare_on(place: Place, label: &str, config: Config) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{label}_{}_{number}", std::process::id());
         let sandbox = crm_sandbox::start(config).await.expect("a sandbox");
         let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem);
         let ca = authority_file(&sandbox.ca_pem);
-        let log = ServerLog::from_here();
-        let db = Database::connect(None).await;
+        let log = ServerLog::from_here(&place);
+        let db = Database::connect_to(&place, None).await;
         // Each is a transaction of its own: the extension is there for others before the lock is gone.
         for sql in [
             format!("SELECT pg_advisory_lock({SHARED}); SET client_min_messages = warning"),
@@ -80,8 +91,18 @@ impl Bench {
             db,
             name,
             log,
+            place,
             ca,
         }
+    }
+
+    /// Another session like [`Bench::db`].
+    pub async fn session(&self) -> Database {
+        let session = Database::connect_to(&self.place, None).await;
+        session
+            .run(&format!("SET search_path = {}, public", self.name))
+            .await;
+        session
     }
 
     /// Runs statements that touch what all tests share, as one transaction and while no other test does.

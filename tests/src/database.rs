@@ -8,6 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_postgres::error::DbError;
 use tokio_postgres::{AsyncMessage, Client, NoTls, SimpleQueryMessage};
 
+use crate::cluster::Place;
 use crate::process::Backend;
 
 /// One row, each value as text.
@@ -57,13 +58,37 @@ impl Database {
     /// # Panics
     /// Without a server, or without the variable `CRM_TEST_DSN`.
     pub async fn connect(role: Option<&str>) -> Self {
-        let dsn = std::env::var("CRM_TEST_DSN")
-            .expect("CRM_TEST_DSN: run these tests with cargo xtask test --only integration");
+        Self::connect_to(&Place::shared(), role).await
+    }
+
+    /// Connects to a server of the test's own, or to the shared one.
+    ///
+    /// # Panics
+    /// Without a server there.
+    pub async fn connect_to(place: &Place, role: Option<&str>) -> Self {
+        match Self::try_connect(place, role).await {
+            Ok(database) => database,
+            Err(error) => panic!("cannot connect: {error}"),
+        }
+    }
+
+    /// The same, where the server may be down or on its way up.
+    ///
+    /// # Errors
+    /// When there is no server, or none that takes connections yet.
+    ///
+    /// # Panics
+    /// When the connection string cannot be read.
+    pub async fn try_connect(
+        place: &Place,
+        role: Option<&str>,
+    ) -> Result<Self, tokio_postgres::Error> {
+        let dsn = &place.dsn;
         let mut config: tokio_postgres::Config = dsn.parse().expect("a connection string");
         if let Some(role) = role {
             config.user(role);
         }
-        let (client, mut connection) = config.connect(NoTls).await.expect("a server");
+        let (client, mut connection) = config.connect(NoTls).await?;
         let notes = Arc::new(Mutex::new(Vec::new()));
         let connection = tokio::spawn({
             let notes = Arc::clone(&notes);
@@ -85,9 +110,12 @@ impl Database {
             notes,
             connection,
         };
-        let pid = database.value("SELECT pg_backend_pid()").await;
-        database.backend.pid = pid.parse().expect("a process id");
-        database
+        let row = database
+            .client
+            .query_one("SELECT pg_backend_pid()", &[])
+            .await?;
+        database.backend.pid = row.get(0);
+        Ok(database)
     }
 
     /// The process that serves this session.
@@ -147,15 +175,23 @@ impl Database {
                     Some(error) => Note::from(error),
                     None => panic!("{sql}\n{error}"),
                 })?;
-        let row = |message: SimpleQueryMessage| match message {
-            SimpleQueryMessage::Row(row) => Some(
-                (0..row.len())
-                    .map(|column| row.get(column).map(str::to_owned))
-                    .collect(),
-            ),
-            _ => None,
+        Ok(rows_of(messages))
+    }
+
+    /// How many rows the statement's command tag counts.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn counted(&self, sql: &str) -> u64 {
+        let messages = match self.client.simple_query(sql).await {
+            Ok(messages) => messages,
+            Err(error) => panic!("{sql}\n{}", told(&error)),
         };
-        Ok(messages.into_iter().filter_map(row).collect())
+        let counted = messages.iter().rev().find_map(|message| match message {
+            SimpleQueryMessage::CommandComplete(rows) => Some(*rows),
+            _ => None,
+        });
+        counted.expect("a command tag")
     }
 
     /// The one value of the one row.
@@ -202,6 +238,17 @@ impl Database {
         }
     }
 
+    /// The rows, or why there are none: the server's last words, or nothing if the connection broke without any.
+    ///
+    /// # Errors
+    /// What the server said, if it did.
+    pub async fn attempt(&self, sql: &str) -> Result<Vec<Row>, Option<Refusal>> {
+        match self.client.simple_query(sql).await {
+            Ok(messages) => Ok(rows_of(messages)),
+            Err(error) => Err(error.as_db_error().map(Note::from)),
+        }
+    }
+
     /// # Panics
     /// When the session does not answer any more, or another process does.
     pub async fn is_alive(&self) {
@@ -214,6 +261,18 @@ impl Drop for Database {
     fn drop(&mut self) {
         self.connection.abort();
     }
+}
+
+fn rows_of(messages: Vec<SimpleQueryMessage>) -> Vec<Row> {
+    let row = |message: SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => Some(
+            (0..row.len())
+                .map(|column| row.get(column).map(str::to_owned))
+                .collect(),
+        ),
+        _ => None,
+    };
+    messages.into_iter().filter_map(row).collect()
 }
 
 fn told(error: &tokio_postgres::Error) -> String {

@@ -3,6 +3,7 @@
 
 mod admin;
 mod bench;
+mod cluster;
 mod database;
 mod log;
 mod process;
@@ -10,6 +11,7 @@ mod wait;
 
 pub use admin::Admin;
 pub use bench::{Bench, open_file};
+pub use cluster::{Cluster, Place};
 pub use database::{Database, Note, Refusal, Row, literal};
 pub use log::ServerLog;
 pub use process::{Backend, Peak};

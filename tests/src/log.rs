@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use crm_sandbox::Sandbox;
 
+use crate::cluster::Place;
+
 /// The log from one moment on.
 #[derive(Clone)]
 pub struct ServerLog {
@@ -13,14 +15,9 @@ pub struct ServerLog {
 }
 
 impl ServerLog {
-    /// From now on.
-    ///
-    /// # Panics
-    /// Without the variable `CRM_TEST_PG_LOG`.
-    pub fn from_here() -> Self {
-        let path: PathBuf = std::env::var_os("CRM_TEST_PG_LOG")
-            .expect("CRM_TEST_PG_LOG: run these tests with cargo xtask test --only integration")
-            .into();
+    /// From now on, of the server there.
+    pub fn from_here(place: &Place) -> Self {
+        let path = place.log.clone();
         let start = std::fs::metadata(&path).map_or(0, |found| found.len());
         Self { path, start }
     }

@@ -18,6 +18,17 @@ impl Backend {
         self.field("VmPeak:").is_some()
     }
 
+    /// Ends it at once, as the kernel does when memory is short; the server then starts itself again.
+    ///
+    /// # Panics
+    /// When the signal cannot be sent.
+    pub fn kill(self) {
+        let sent = std::process::Command::new("kill")
+            .args(["-9", &self.pid.to_string()])
+            .status();
+        assert!(sent.is_ok_and(|status| status.success()), "not killed");
+    }
+
     /// Resident memory of its own in bytes: what it shares with the other backends is left out, since a
     /// statement that fills shared buffers makes every backend look larger.
     ///

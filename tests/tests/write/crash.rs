@@ -1,0 +1,339 @@
+//! The crash test: an export of 1,000 records is killed at every step, the same statement runs again under the same
+//! job, and the CRM holds each record exactly once.
+
+use std::time::Duration;
+
+use crm_tests::{Cluster, Database, Place, until};
+use serde_json::json;
+
+use crate::export::{BATCH, Export, Kind, Stand};
+
+/// Where in an export it is killed.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// A request that matches has arrived and is never carried out: method, part of the path, how many pass before.
+    Unsent(&'static str, &'static str, u64),
+    /// A request was carried out and its answer never comes.
+    Unanswered(&'static str, &'static str, u64),
+    /// The source of the rows breaks.
+    Source(u64),
+    /// All is sent, and the transaction has not committed.
+    Commit,
+}
+
+/// How it is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Cancel,
+    Timeout,
+    Terminate,
+    /// The client goes away with its transaction open.
+    Leave,
+    /// ROLLBACK, or an error of the statement itself.
+    Abort,
+    /// The network loses the answers of the request and of its repetitions.
+    LoseReplies,
+    /// The connections break in the middle of the answers.
+    Cut,
+    /// `kill -9`: the whole server starts again.
+    Kill,
+    /// The server stops at once.
+    Stop,
+}
+
+fn steps_of(export: Export) -> Vec<(Step, Way)> {
+    let mut points = Vec::new();
+    if export.in_jobs {
+        let requests = [
+            ("POST", "/jobs/ingest", 0),
+            ("PUT", "/batches", 0),
+            ("PATCH", "/jobs/ingest/", 0),
+            ("GET", "/jobs/ingest/", 0),
+            ("GET", "/jobs/ingest/", 1),
+            ("GET", "/successfulResults", 0),
+        ];
+        for (at, (method, path, after)) in requests.into_iter().enumerate() {
+            let (one, other) = if at % 2 == 0 {
+                (Way::Cancel, Way::Terminate)
+            } else {
+                (Way::Terminate, Way::Cancel)
+            };
+            points.push((Step::Unsent(method, path, after), one));
+            points.push((Step::Unanswered(method, path, after), one));
+            points.push((Step::Unanswered(method, path, after), other));
+        }
+        points.push((Step::Unanswered("PUT", "/batches", 0), Way::Timeout));
+        points.push((
+            Step::Unanswered("PATCH", "/jobs/ingest/", 0),
+            Way::LoseReplies,
+        ));
+        points.push((Step::Unanswered("PATCH", "/jobs/ingest/", 0), Way::Cut));
+    } else {
+        let (method, path) = (export.method(), "/composite/sobjects");
+        for after in 0..5 {
+            for way in [Way::Cancel, Way::Terminate] {
+                points.push((Step::Unsent(method, path, after), way));
+                points.push((Step::Unanswered(method, path, after), way));
+            }
+        }
+        points.push((Step::Unanswered(method, path, 3), Way::Timeout));
+        for after in [0, 2, 4] {
+            points.push((Step::Unanswered(method, path, after), Way::LoseReplies));
+            points.push((Step::Unanswered(method, path, after), Way::Cut));
+        }
+    }
+    if matches!(
+        export.kind,
+        Kind::Create | Kind::CreateWithKey | Kind::Upsert
+    ) {
+        for row in [1, 201, 777] {
+            points.push((Step::Source(row), Way::Abort));
+        }
+    }
+    for way in [Way::Abort, Way::Terminate, Way::Leave] {
+        points.push((Step::Commit, way));
+    }
+    points
+}
+
+/// With a server of its own.
+fn harsh_steps_of(export: Export) -> Vec<(Step, Way)> {
+    if export.in_jobs {
+        vec![
+            (Step::Unanswered("PUT", "/batches", 0), Way::Kill),
+            (Step::Unanswered("PATCH", "/jobs/ingest/", 0), Way::Kill),
+            (Step::Unanswered("GET", "/successfulResults", 0), Way::Stop),
+        ]
+    } else {
+        let (method, path) = (export.method(), "/composite/sobjects");
+        vec![
+            (Step::Unsent(method, path, 1), Way::Kill),
+            (Step::Unanswered(method, path, 2), Way::Kill),
+            (Step::Unanswered(method, path, 4), Way::Stop),
+            (Step::Commit, Way::Kill),
+        ]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_that_is_killed_at_any_step_runs_again_and_doubles_nothing() {
+    let gentle = Export::ALL.map(|export| {
+        tokio::spawn(async move {
+            let mut stand = Stand::new(Place::shared(), export).await;
+            let points = steps_of(export);
+            for (step, way) in &points {
+                killed_once(&mut stand, *step, *way, None).await;
+            }
+            stand.bench.finish().await;
+            points.len()
+        })
+    });
+    let harsh = tokio::spawn(async {
+        let cluster = Cluster::start();
+        let mut n_points = 0;
+        for export in Export::ALL {
+            let mut stand = Stand::new(cluster.place(), export).await;
+            for (step, way) in harsh_steps_of(export) {
+                killed_once(&mut stand, step, way, Some(&cluster)).await;
+                n_points += 1;
+            }
+            stand.bench.finish().await;
+        }
+        n_points
+    });
+    let mut n_points = 0;
+    for task in gentle.into_iter().chain([harsh]) {
+        n_points += task.await.expect("an export survives");
+    }
+    println!(
+        "measured: kill points of exports of 1,000 records: {n_points}, none doubled, none lost"
+    );
+    assert!(n_points >= 200, "{n_points}");
+}
+
+/// One kill point: the export fails there, runs again, and has then done everything exactly once.
+async fn killed_once(stand: &mut Stand, step: Step, way: Way, cluster: Option<&Cluster>) {
+    stand.begin_round().await;
+    let what = format!("{step:?} {way:?}");
+    let first = kill(stand, step, way, cluster, &what).await;
+    let again = stand.session().await;
+    let before = stand.bench.admin.data_calls().await;
+    let ids = match stand.run(&again).await {
+        Ok(ids) => ids,
+        Err(refusal) => panic!("{} {what}: {refusal:#?}", stand.export.label()),
+    };
+    if let Some(first) = first {
+        assert_eq!(ids, first, "{what}: the stored ids");
+        let after = stand.bench.admin.data_calls().await;
+        assert_eq!(after, before, "{what}: nothing is sent again");
+    }
+    stand
+        .check(&ids, spare(stand.export, step, way), &what)
+        .await;
+    stand.end_round().await;
+}
+
+/// Records whose outcome nobody knew and which name themselves may travel again.
+fn spare(export: Export, step: Step, way: Way) -> u64 {
+    match step {
+        Step::Unanswered(..) if !export.in_jobs => {
+            if matches!(way, Way::LoseReplies | Way::Cut) {
+                3 * BATCH
+            } else {
+                BATCH
+            }
+        }
+        _ => 0,
+    }
+}
+
+/// Runs the statement and kills it; gives the ids where it got through before its transaction failed.
+async fn kill(
+    stand: &mut Stand,
+    step: Step,
+    way: Way,
+    cluster: Option<&Cluster>,
+    what: &str,
+) -> Option<Vec<String>> {
+    let victim = stand.session().await;
+    let what = format!("{} {what}", stand.export.label());
+    match (step, way) {
+        (Step::Commit, _) => {
+            victim.run("BEGIN").await;
+            let ids = stand.run(&victim).await;
+            let ids = ids.unwrap_or_else(|refusal| panic!("{what}: {refusal:#?}"));
+            end(stand, victim, way, cluster).await;
+            return Some(ids);
+        }
+        (Step::Source(row), _) => {
+            victim.run(&format!("SET crash.at = '{row}'")).await;
+            let refusal = stand.run(&victim).await.expect_err(&what);
+            let refusal = refusal.expect("an error");
+            assert!(
+                refusal.message.contains("the source breaks"),
+                "{what}: {refusal:#?}"
+            );
+        }
+        (Step::Unanswered(method, path, after), Way::LoseReplies | Way::Cut) => {
+            let kind = if way == Way::Cut { "cut" } else { "lose_reply" };
+            stand
+                .bench
+                .admin
+                .fault(json!({"method": method, "path": path, "after": after, "times": 3, "kind": kind, "bytes": 5}))
+                .await;
+            // The job's end may still be seen, and then nothing fails.
+            let outcome = stand.run(&victim).await;
+            if let Err(refusal) = &outcome {
+                let refusal = refusal.as_ref().expect("an error");
+                assert!(refusal.sqlstate.starts_with("08"), "{what}: {refusal:#?}");
+            }
+            assert!(
+                outcome.is_err() || stand.export.in_jobs,
+                "{what}: went well"
+            );
+            if let Ok(ids) = outcome {
+                stand.check(&ids, 0, &what).await;
+                stand.begin_round().await;
+            }
+            stand.bench.admin.clear_faults().await;
+        }
+        (Step::Unsent(method, path, after) | Step::Unanswered(method, path, after), _) => {
+            let at = if matches!(step, Step::Unsent(..)) {
+                "before"
+            } else {
+                "after"
+            };
+            stand
+                .bench
+                .admin
+                .fault(json!({"method": method, "path": path, "after": after, "kind": "hold", "at": at, "apply_on_release": false}))
+                .await;
+            if way == Way::Timeout {
+                victim.run("SET statement_timeout = '2s'").await;
+            }
+            let (outcome, ()) = tokio::join!(stand.run(&victim), async {
+                stand.bench.admin.wait_held().await;
+                let backend = victim.backend();
+                match way {
+                    Way::Cancel => stand.bench.db.cancel(&victim).await,
+                    Way::Timeout => {}
+                    Way::Kill => backend.kill(),
+                    Way::Stop => cluster.expect("a server").stop_at_once(),
+                    _ => {
+                        let sql = format!("SELECT pg_terminate_backend({})", backend.pid);
+                        assert_eq!(stand.bench.db.value(&sql).await, "t");
+                    }
+                }
+            });
+            if let Ok(ids) = &outcome {
+                panic!("{what}: {} rows in spite of it", ids.len());
+            }
+            stand.bench.admin.release().await;
+            gone(&victim, way).await;
+            back(stand, way, cluster).await;
+        }
+    }
+    None
+}
+
+/// Ends a transaction that has sent everything.
+async fn end(stand: &mut Stand, victim: Database, way: Way, cluster: Option<&Cluster>) {
+    match way {
+        Way::Abort => victim.run("ROLLBACK").await,
+        Way::Leave => {
+            let backend = victim.backend();
+            drop(victim);
+            until("the session ends", Duration::from_secs(20), || async {
+                (!backend.is_alive()).then_some(())
+            })
+            .await;
+            return;
+        }
+        Way::Kill => victim.backend().kill(),
+        _ => {
+            let sql = format!("SELECT pg_terminate_backend({})", victim.backend().pid);
+            assert_eq!(stand.bench.db.value(&sql).await, "t");
+        }
+    }
+    gone(&victim, way).await;
+    back(stand, way, cluster).await;
+}
+
+/// Waits until a killed session is really gone.
+async fn gone(victim: &Database, way: Way) {
+    if matches!(way, Way::Terminate | Way::Kill | Way::Stop) {
+        let backend = victim.backend();
+        until("the session ends", Duration::from_secs(20), || async {
+            (!backend.is_alive()).then_some(())
+        })
+        .await;
+    } else {
+        // The error is told before the transaction has come to its end.
+        victim.is_alive().await;
+    }
+}
+
+/// Waits until the server that was killed takes connections again.
+async fn back(stand: &mut Stand, way: Way, cluster: Option<&Cluster>) {
+    let Some(cluster) = cluster else { return };
+    if way == Way::Stop {
+        cluster.start_again();
+    }
+    if !matches!(way, Way::Kill | Way::Stop) {
+        return;
+    }
+    // The postmaster ends the other sessions as soon as it sees that one was killed, and starts again.
+    let db = &stand.bench.db;
+    until(
+        "the other sessions end",
+        Duration::from_secs(60),
+        || async { db.attempt("SELECT 1").await.err() },
+    )
+    .await;
+    let place = cluster.place();
+    until("the server is back", Duration::from_secs(60), || async {
+        Database::try_connect(&place, None).await.ok()
+    })
+    .await;
+    stand.bench.db = stand.bench.session().await;
+}

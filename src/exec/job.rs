@@ -13,7 +13,10 @@ use pgrx::{PgSubXactCallbackEvent, PgXactCallbackEvent, pg_sys};
 use std::cell::{Cell, RefCell};
 use std::path::PathBuf;
 use std::sync::{Mutex, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a session may take to let go of a job after it has told of a failure.
+const LETTING_GO: Duration = Duration::from_millis(500);
 
 /// One statement under a job.
 struct Use {
@@ -81,7 +84,7 @@ pub fn begin(signature: Signature) -> Result<Option<SharedJob>> {
         return Ok(Some(job));
     }
     wait_for_the_last_one();
-    let job = SharedJob::new(Job::open(&directory()?, &name, signature)?);
+    let job = SharedJob::new(open(&name, &signature)?);
     LAST.set(Some(job.watch()));
     watch();
     HELD.with_borrow_mut(|held| {
@@ -97,6 +100,22 @@ pub fn begin(signature: Signature) -> Result<Option<SharedJob>> {
         });
     });
     Ok(Some(job))
+}
+
+/// Opens a job. A session whose statement was cancelled has told its client so a moment before it lets go of the job:
+/// another session that runs it again at once waits that long.
+fn open(name: &str, signature: &Signature) -> Result<Job> {
+    let directory = directory()?;
+    let deadline = Instant::now() + LETTING_GO;
+    loop {
+        match Job::open(&directory, name, signature.clone()) {
+            Err(error) if error.kind() == ErrorKind::RecordLocked && Instant::now() < deadline => {
+                pgrx::check_for_interrupts!();
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// A statement under the job has ended well.

@@ -95,6 +95,27 @@ impl WriteState {
         })
     }
 
+    /// Stops a statement that is expected to take more calls than its budget has left, before the first one (S-13).
+    /// A job that has begun may need fewer than its rows, so each of its batches is looked at alone.
+    ///
+    /// # Errors
+    /// When the budget is too small for so many rows.
+    pub fn expect_rows(&self, rows: f64) -> Result<()> {
+        let has_begun = |job: &SharedJob| job.lock().counts().recorded > 0;
+        if self.is_dry || self.job.as_ref().is_some_and(has_begun) {
+            return Ok(());
+        }
+        // The object is described first.
+        self.expect_calls(1.0 + self.plan.expected_calls(&self.table, rows))
+    }
+
+    fn expect_calls(&self, calls: f64) -> Result<()> {
+        self.stats
+            .budget()
+            .expect(calls.ceil() as u64, self.session.usage())
+            .map_err(|error| self.in_context(error))
+    }
+
     /// What is written.
     pub fn plan(&self) -> &WritePlan {
         &self.plan
@@ -220,11 +241,7 @@ impl WriteState {
             .take()
             .ok_or_else(|| Error::new(ErrorKind::RemoteFault, "the write was interrupted"))?;
         if !self.is_dry {
-            let calls = self.plan.expected_calls(&self.table, records.len() as f64);
-            self.stats
-                .budget()
-                .expect(calls.ceil() as u64, self.session.usage())
-                .map_err(|error| self.in_context(error))?;
+            self.expect_calls(self.plan.expected_calls(&self.table, records.len() as f64))?;
         }
         let (records, stats) = (Arc::clone(records), Arc::clone(&self.stats));
         let (exporter, sent) = runtime::run(async move {

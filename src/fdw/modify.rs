@@ -174,6 +174,10 @@ pub unsafe extern "C-unwind" fn begin_foreign_modify(
             PgMemoryContexts::For((*estate).es_query_cxt).leak_and_drop_on_delete(running);
         (*rinfo).ri_FdwState = running.cast();
         (*running).sends_ahead = lookahead::serve(mtstate, child, rinfo, running);
+        let has_one_table = (*(*plan).resultRelations).length == 1;
+        if let Some(state) = (*running).state.as_ref().filter(|_| has_one_table) {
+            state.expect_rows((*(*child).plan).plan_rows).or_raise();
+        }
     }
 }
 

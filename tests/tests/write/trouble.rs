@@ -174,3 +174,34 @@ async fn a_locked_record_is_sent_again_alone() {
     assert!(notes[0].detail.contains("UNABLE_TO_LOCK_ROW"), "{notes:?}");
     bench.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_stops_an_export() {
+    let bench = by_calls("budget").await;
+    // Five calls, and one that describes the object.
+    for most in [3, 5] {
+        bench
+            .db
+            .run(&format!("SET crm.max_api_calls = {most}"))
+            .await;
+        let refusal = bench.db.refused(INSERT).await;
+        assert_eq!(refusal.sqlstate, "53400", "{refusal:?}");
+        assert!(refusal.hint.contains("crm.max_api_calls"), "{refusal:?}");
+        let calls = bench.admin.data_calls().await;
+        assert_eq!(calls, 0, "the plan expects more than {most}");
+    }
+    // Under a bound that fits, signed in by now.
+    bench.db.run("SET crm.max_api_calls = 0").await;
+    assert_eq!(
+        bench
+            .db
+            .counted("INSERT INTO contact (lastname) VALUES ('x')")
+            .await,
+        1
+    );
+    bench.admin.clear_counters().await;
+    bench.db.run("SET crm.max_api_calls = 6").await;
+    assert_eq!(bench.db.counted(INSERT).await, 1_000);
+    assert_eq!(bench.admin.data_calls().await, 5);
+    bench.finish().await;
+}

@@ -13,6 +13,8 @@ use crate::export::{BATCH, Export, Kind, Stand};
 enum Step {
     /// A request that matches has arrived and is never carried out: method, part of the path, how many pass before.
     Unsent(&'static str, &'static str, u64),
+    /// A request has arrived, and is carried out after the statement has run again.
+    Late(&'static str, &'static str, u64),
     /// A request was carried out and its answer never comes.
     Unanswered(&'static str, &'static str, u64),
     /// The source of the rows breaks.
@@ -62,6 +64,8 @@ fn steps_of(export: Export) -> Vec<(Step, Way)> {
             points.push((Step::Unanswered(method, path, after), one));
             points.push((Step::Unanswered(method, path, after), other));
         }
+        points.push((Step::Late("PUT", "/batches", 0), Way::Terminate));
+        points.push((Step::Late("PATCH", "/jobs/ingest/", 0), Way::Cancel));
         points.push((Step::Unanswered("PUT", "/batches", 0), Way::Timeout));
         points.push((
             Step::Unanswered("PATCH", "/jobs/ingest/", 0),
@@ -76,6 +80,8 @@ fn steps_of(export: Export) -> Vec<(Step, Way)> {
                 points.push((Step::Unanswered(method, path, after), way));
             }
         }
+        points.push((Step::Late(method, path, 1), Way::Cancel));
+        points.push((Step::Late(method, path, 4), Way::Terminate));
         points.push((Step::Unanswered(method, path, 3), Way::Timeout));
         for after in [0, 2, 4] {
             points.push((Step::Unanswered(method, path, after), Way::LoseReplies));
@@ -167,6 +173,9 @@ async fn killed_once(stand: &mut Stand, step: Step, way: Way, cluster: Option<&C
         let after = stand.bench.admin.data_calls().await;
         assert_eq!(after, before, "{what}: nothing is sent again");
     }
+    if matches!(step, Step::Late(..)) {
+        stand.bench.admin.release().await;
+    }
     stand
         .check(&ids, spare(stand.export, step, way), &what)
         .await;
@@ -176,6 +185,7 @@ async fn killed_once(stand: &mut Stand, step: Step, way: Way, cluster: Option<&C
 /// Records whose outcome nobody knew and which name themselves may travel again.
 fn spare(export: Export, step: Step, way: Way) -> u64 {
     match step {
+        Step::Late(..) if !export.in_jobs => BATCH,
         Step::Unanswered(..) if !export.in_jobs => {
             if matches!(way, Way::LoseReplies | Way::Cut) {
                 3 * BATCH
@@ -237,16 +247,21 @@ async fn kill(
             }
             stand.bench.admin.clear_faults().await;
         }
-        (Step::Unsent(method, path, after) | Step::Unanswered(method, path, after), _) => {
-            let at = if matches!(step, Step::Unsent(..)) {
-                "before"
-            } else {
-                "after"
+        (
+            Step::Unsent(method, path, after)
+            | Step::Late(method, path, after)
+            | Step::Unanswered(method, path, after),
+            _,
+        ) => {
+            let at = match step {
+                Step::Unanswered(..) => "after",
+                _ => "before",
             };
+            let is_late = matches!(step, Step::Late(..));
             stand
                 .bench
                 .admin
-                .fault(json!({"method": method, "path": path, "after": after, "kind": "hold", "at": at, "apply_on_release": false}))
+                .fault(json!({"method": method, "path": path, "after": after, "kind": "hold", "at": at, "apply_on_release": is_late}))
                 .await;
             if way == Way::Timeout {
                 victim.run("SET statement_timeout = '2s'").await;
@@ -268,7 +283,9 @@ async fn kill(
             if let Ok(ids) = &outcome {
                 panic!("{what}: {} rows in spite of it", ids.len());
             }
-            stand.bench.admin.release().await;
+            if !is_late {
+                stand.bench.admin.release().await;
+            }
             gone(&victim, way).await;
             back(stand, way, cluster).await;
         }

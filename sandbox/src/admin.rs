@@ -66,22 +66,29 @@ fn route(state: &State, request: &Request) -> Result<Reply, ApiError> {
             state.faults.clear();
             state.journal.clear();
             salesforce.reset();
+            state.dynamics.reset();
             state.release_hanging();
             Ok(Reply::bare(204))
         }
         ("POST", "/expire_tokens") => {
             salesforce.doorman.expire(None);
+            state.dynamics.tokens.expire(None);
             Ok(Reply::bare(204))
         }
         ("GET", "/requests") => {
             let mut report = state.journal.report();
             report["logins"] = salesforce.doorman.report();
+            report["dynamics_logins"] = state.dynamics.tokens.report();
             report["writes"] = json!(salesforce.records().written);
             Ok(Reply::ok(&report))
         }
         ("DELETE", "/requests") => {
             state.journal.clear();
             salesforce.records_mut().written = Written::default();
+            Ok(Reply::bare(204))
+        }
+        ("POST", "/dynamics/expire_delta_tokens") => {
+            state.dynamics.expire_delta_tokens();
             Ok(Reply::bare(204))
         }
         ("GET", "/last_query") => match salesforce.last_query() {

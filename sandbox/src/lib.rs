@@ -1,11 +1,12 @@
 //! A server that stands in for a CRM in tests and demos: HTTPS on this machine, real-looking data, faults
 //! on demand. It is written from vendor documentation alone and shares no code with the connectors.
-//! Start with [`start`]; the faces are modules of their own (`salesforce`).
+//! Start with [`start`]; the faces are modules of their own (`salesforce`, `dynamics`).
 
 // A described field has 56 attributes, one step of `json!` each.
 #![recursion_limit = "256"]
 
 mod admin;
+mod dynamics;
 mod faults;
 mod generate;
 mod hold;
@@ -24,6 +25,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use dynamics::Dynamics;
 use salesforce::{Salesforce, Setup, auth};
 
 /// How a server is to behave.
@@ -150,6 +152,7 @@ struct State {
     config: Config,
     description: Value,
     salesforce: Salesforce,
+    dynamics: Dynamics,
     faults: faults::Faults,
     journal: journal::Journal,
     /// Moves on when hanging requests are to be let go.
@@ -185,7 +188,7 @@ pub async fn start(config: Config) -> Result<Sandbox, StartError> {
         refresh_token: auth::REFRESH_TOKEN.to_owned(),
         private_key: auth::PRIVATE_KEY.to_owned(),
     };
-    let description = json!({
+    let mut description = json!({
         "port": port, "login_url": login_url, "instance_url": instance_url,
         "admin_url": admin_url,
         "salesforce": {
@@ -205,10 +208,20 @@ pub async fn start(config: Config) -> Result<Sandbox, StartError> {
         gzip: config.gzip,
     })
     .map_err(StartError::Prepare)?;
+    let dynamics = Dynamics::new(
+        &login_url,
+        &instance_url,
+        generate::Contacts::new(config.contacts, config.seed),
+        config.page_cap,
+        Arc::clone(&salesforce.clock),
+    )
+    .map_err(StartError::Prepare)?;
+    description["dynamics"] = dynamics.description();
     let state = Arc::new(State {
         config,
         description,
         salesforce,
+        dynamics,
         faults: faults::Faults::default(),
         journal: journal::Journal::default(),
         hanging: watch::Sender::new(0),

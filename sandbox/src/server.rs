@@ -21,7 +21,7 @@ use crate::hold::Point;
 use crate::journal::Entry;
 use crate::request::{Host, Request};
 use crate::salesforce::{self, errors::Reply};
-use crate::{admin, gzip};
+use crate::{admin, dynamics, gzip};
 
 /// Stops a listener.
 pub type Handle = axum_server::Handle<SocketAddr>;
@@ -100,8 +100,17 @@ async fn handle_request(
         .await;
         return Ok(respond(&state, &request.headers, reply).0);
     }
-    let kind = salesforce::kind(&request.method, &request.path);
-    state.journal.count(kind, salesforce::is_data(kind));
+    let (kind, is_data) = match dynamics::is_mine(&request.path) {
+        true => {
+            let kind = dynamics::kind(&request.method, &request.path);
+            (kind, dynamics::is_data(kind))
+        }
+        false => {
+            let kind = salesforce::kind(&request.method, &request.path);
+            (kind, salesforce::is_data(kind))
+        }
+    };
+    state.journal.count(kind, is_data);
     let decoded = format!(
         "{}?{}",
         request.path,
@@ -159,24 +168,29 @@ async fn outcome(
                 return Ok(respond(state, &request.headers, reply));
             }
             Kind::Huge => return Ok((endless(), 0)),
+            Kind::Unauthorized if dynamics::is_mine(&request.path) => {
+                let token = request.header("authorization").unwrap_or_default();
+                state.dynamics.tokens.expire(token.rsplit(' ').next());
+                let reply = state.dynamics.challenge_at(&request.path);
+                return Ok(respond(state, &request.headers, reply));
+            }
             Kind::Unauthorized => state.salesforce.doorman.expire(Some(request)),
             Kind::Slow => {
                 tokio::time::sleep(Duration::from_millis(fault.ms.unwrap_or(1_000))).await;
             }
             _ => {}
         }
-        if let Some(reply) = fault.instead(&request.path) {
+        let own = match dynamics::is_mine(&request.path) {
+            true => dynamics::errors::fault(fault),
+            false => None,
+        };
+        if let Some(reply) = own.or_else(|| fault.instead(&request.path)) {
             return Ok(respond(state, &request.headers, reply));
         }
     }
     let mut reply = match too_long {
         Some(reply) => reply,
-        None => {
-            blocking(state, request, |state, request| {
-                state.salesforce.answer(request)
-            })
-            .await
-        }
+        None => blocking(state, request, face).await,
     };
     let Some(fault) = fault else {
         return Ok(respond(state, &request.headers, reply));
@@ -184,7 +198,10 @@ async fn outcome(
     if fault.kind == Kind::LoseReply {
         return Err(Dropped);
     }
-    fault.distort(&mut reply);
+    let own = dynamics::is_mine(&request.path) && dynamics::distort::distort(fault, &mut reply);
+    if !own {
+        fault.distort(&mut reply);
+    }
     if fault.kind == Kind::Cut {
         let sent = fault.bytes.unwrap_or(0);
         let (response, whole) = respond(state, &request.headers, reply);
@@ -222,23 +239,30 @@ async fn hold(state: &Arc<State>, request: &Request, fault: &Fault) -> Option<Re
     let apply = fault.apply_on_release.unwrap_or(true);
     let (state, request) = (Arc::clone(state), request.clone());
     let work = tokio::spawn(async move {
-        let answer = |state: &State, request: &Request| state.salesforce.answer(request);
         let (method, path) = (request.method.clone(), request.path.clone());
         let done = match at {
             Point::Before => None,
-            Point::After => Some(blocking(&state, &request, answer).await),
+            Point::After => Some(blocking(&state, &request, face).await),
         };
         let mut ticket = state.holds.hold(&method, &path, at);
         let go_on = ticket.wait().await;
         let reply = match done {
             Some(reply) => go_on.then_some(reply),
-            None if go_on && apply => Some(blocking(&state, &request, answer).await),
+            None if go_on && apply => Some(blocking(&state, &request, face).await),
             None => None,
         };
         ticket.finish();
         reply
     });
     work.await.ok().flatten()
+}
+
+/// The answer of the face an address belongs to.
+fn face(state: &State, request: &Request) -> Reply {
+    match dynamics::is_mine(&request.path) {
+        true => state.dynamics.answer(request),
+        false => state.salesforce.answer(request),
+    }
 }
 
 /// Runs an answer off the network threads: a query over a million records takes a while.
@@ -309,6 +333,10 @@ fn too_long(target: &str, headers: &HeaderMap) -> Option<Reply> {
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum();
+    if dynamics::is_mine(target.split('?').next().unwrap_or_default()) {
+        let over = target.len() > dynamics::MAX_ADDRESS;
+        return over.then(|| plain(414, "URI Too Long"));
+    }
     if target.len() > MAX_HEAD {
         return Some(plain(414, "URI Too Long"));
     }

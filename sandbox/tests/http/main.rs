@@ -6,6 +6,8 @@ mod changed_rows;
 mod collections;
 mod common;
 mod crashes;
+mod dynamics;
+mod dynamics_writing;
 mod faults;
 mod jobs;
 mod paging;

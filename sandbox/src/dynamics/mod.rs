@@ -1,0 +1,496 @@
+//! The Dynamics face: the Web API of an organisation online and on-premise, and the endpoints that sign in.
+//! Written from the protocol page and the recorded data alone; it shares no code with any client.
+
+mod batch;
+mod changes;
+pub mod distort;
+pub mod entra;
+pub mod errors;
+mod filter;
+mod metadata;
+mod model;
+mod query;
+mod records;
+mod rows;
+mod store;
+mod value;
+mod write;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use entra::{Caller, Issuer, Tokens};
+use errors::{Refusal, reply};
+use query::{Prefer, Reader};
+use rows::{Call, Parts};
+use store::{RowRef, Store, made_id};
+
+use crate::generate::Contacts;
+use crate::request::Request;
+use crate::salesforce::clock::Clock;
+use crate::salesforce::errors::Reply;
+
+/// Longest address of a GET (section 1).
+pub const MAX_ADDRESS: usize = 32_768;
+/// Bytes of rendered pages kept.
+const KEPT: usize = 512 << 20;
+/// Pages of smaller tables are not worth keeping.
+const WORTH_KEEPING: usize = 2_000;
+
+/// Which deployment an address belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Realm {
+    Online,
+    /// On-premise behind AD FS with OAuth.
+    Ifd,
+    /// On-premise behind AD FS without OAuth: no Web API for strangers.
+    Claims,
+}
+
+impl Realm {
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Online => "",
+            Self::Ifd => "/ifd",
+            Self::Claims => "/claims",
+        }
+    }
+}
+
+/// Rendered pages, and the version of the rows they show.
+#[derive(Default)]
+struct Pages {
+    version: i64,
+    bytes: usize,
+    pages: HashMap<String, Reply>,
+}
+
+/// Everything behind the Dynamics addresses.
+pub struct Dynamics {
+    login_url: String,
+    instance_url: String,
+    store: RwLock<Store>,
+    clock: Arc<Clock>,
+    /// Sign-ins and tokens.
+    pub tokens: Tokens,
+    page_cap: Option<usize>,
+    pages: Mutex<Pages>,
+}
+
+impl Dynamics {
+    /// Builds the organisation.
+    ///
+    /// # Errors
+    /// A sentence naming the embedded file that does not parse.
+    pub fn new(
+        login_url: &str,
+        instance_url: &str,
+        contacts: Contacts,
+        page_cap: Option<usize>,
+        clock: Arc<Clock>,
+    ) -> Result<Self, String> {
+        let store = records::build(model::schema()?, contacts)?;
+        Ok(Self {
+            login_url: login_url.to_owned(),
+            instance_url: instance_url.to_owned(),
+            store: RwLock::new(store),
+            clock,
+            tokens: Tokens::new(instance_url, &format!("{instance_url}/ifd")),
+            page_cap,
+            pages: Mutex::default(),
+        })
+    }
+
+    /// What `sandbox.json` says of this face.
+    pub fn description(&self) -> Value {
+        json!({
+            "note": "test values, they protect nothing",
+            "organisation_url": self.instance_url, "login_url": self.login_url,
+            "tenant": entra::TENANT,
+            "token_url": format!("{}/{}/oauth2/v2.0/token", self.login_url, entra::TENANT),
+            "username": entra::USERS[0].0, "second_username": entra::USERS[1].0,
+            "expired_username": entra::USERS[2].0, "mfa_username": entra::USERS[3].0,
+            "blocked_username": entra::USERS[4].0, "disabled_username": entra::USERS[5].0,
+            "password": entra::PASSWORD, "public_client_id": entra::PUBLIC_CLIENT,
+            "client_id": entra::CLIENT_ID, "client_secret": entra::CLIENT_SECRET,
+            "stranger_client_id": entra::STRANGER_CLIENT,
+            "ifd_url": format!("{}/ifd", self.instance_url),
+            "claims_url": format!("{}/claims", self.instance_url),
+            "adfs_token_url": format!("{}/adfs/oauth2/token", self.login_url),
+            "windows_username":
+                format!("{}\\{}", entra::WINDOWS_DOMAIN, entra::WINDOWS_USERS[0]),
+        })
+    }
+
+    fn records(&self) -> RwLockReadGuard<'_, Store> {
+        self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Back to the state after the start; rows and tokens stay.
+    pub fn reset(&self) {
+        self.tokens.reset();
+        *self.pages() = Pages::default();
+        self.records_mut().oldest_version = 0;
+    }
+
+    /// Makes every delta token given so far one of the past.
+    pub fn expire_delta_tokens(&self) {
+        let mut store = self.records_mut();
+        store.oldest_version = store.take_version();
+    }
+
+    fn records_mut(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Answers a request to one of the addresses of this face.
+    pub fn answer(&self, request: &Request) -> Reply {
+        let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
+        match segments.as_slice() {
+            [tenant, "oauth2", "v2.0", "token"] => self.tokens.entra(request, tenant, true),
+            ["adfs", "oauth2", "token"] => self.tokens.adfs(request),
+            [tenant, "oauth2", "token"] => self.tokens.entra(request, tenant, false),
+            ["adfs", "ls", ..] => Reply::typed(
+                200,
+                "text/html; charset=utf-8",
+                "<html><head><title>Sign In</title></head><body>Sign in with your organizational account</body></html>",
+            ),
+            _ => match realm(&request.path) {
+                Some((Realm::Claims, _)) => Reply::bare(302).header(
+                    "Location",
+                    format!("{}/adfs/ls/?wa=wsignin1.0", self.login_url),
+                ),
+                Some((realm, _)) => self.service(request, realm),
+                None => Refusal::segment(&request.path).into(),
+            },
+        }
+    }
+
+    /// A signed-in call of the Web API.
+    fn service(&self, request: &Request, realm: Realm) -> Reply {
+        let issuer = match realm {
+            Realm::Online => Issuer::Entra,
+            Realm::Ifd | Realm::Claims => Issuer::Adfs,
+        };
+        let Some(caller) = self.tokens.caller(request, issuer) else {
+            return self.challenge(realm);
+        };
+        let depth = realm.prefix().matches('/').count() + 2;
+        let reply = self
+            .versioned(request, realm, depth, caller)
+            .unwrap_or_else(Reply::from)
+            .header("REQ_ID", Uuid::new_v4().to_string());
+        match realm {
+            Realm::Online => reply
+                .header("x-ms-ratelimit-burst-remaining-xrm-requests", "5999")
+                .header("x-ms-ratelimit-time-remaining-xrm-requests", "1200.00")
+                .header("x-ms-service-request-id", Uuid::new_v4().to_string()),
+            _ => reply,
+        }
+    }
+
+    /// 401 with where to get a token (section 2.1).
+    pub fn challenge_at(&self, path: &str) -> Reply {
+        self.challenge(realm(path).map_or(Realm::Online, |(realm, _)| realm))
+    }
+
+    fn challenge(&self, realm: Realm) -> Reply {
+        let (authority, resource) = match realm {
+            Realm::Online => (
+                format!("{}/{}/oauth2/authorize", self.login_url, entra::TENANT),
+                format!("{}/", self.instance_url),
+            ),
+            _ => (
+                format!("{}/adfs/oauth2/authorize", self.login_url),
+                format!("{}{}/", self.instance_url, realm.prefix()),
+            ),
+        };
+        let challenge = format!("Bearer authorization_uri={authority}, resource_id={resource}");
+        Reply::typed(
+            401,
+            "text/html",
+            "HTTP Error 401 - Unauthorized: Access is denied",
+        )
+        .header("WWW-Authenticate", challenge)
+    }
+
+    fn versioned(
+        &self,
+        request: &Request,
+        realm: Realm,
+        depth: usize,
+        caller: Caller,
+    ) -> Result<Reply, Refusal> {
+        if caller == Caller::Stranger {
+            return Err(Refusal::new(
+                403,
+                "0x80072560",
+                "The user is not a member of the organization.",
+            ));
+        }
+        let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
+        let version = segments.get(depth).copied().unwrap_or_default();
+        let versions = match realm {
+            Realm::Online => ["v8.0", "v8.1", "v8.2", "v9.0", "v9.1", "v9.2"].as_slice(),
+            _ => ["v8.0", "v8.1", "v8.2", "v9.0", "v9.1"].as_slice(),
+        };
+        if !versions.contains(&version) {
+            return Err(Refusal::new(
+                501,
+                "0x80060888",
+                format!("The Web API version '{version}' is not supported."),
+            ));
+        }
+        let base = format!("{}{}/api/data/{version}", self.instance_url, realm.prefix());
+        let call = Call {
+            realm,
+            caller,
+            base: &base,
+        };
+        self.resource(request, &segments[depth + 1..], call)
+    }
+
+    fn resource(
+        &self,
+        request: &Request,
+        segments: &[&str],
+        call: Call<'_>,
+    ) -> Result<Reply, Refusal> {
+        let base = call.base;
+        let first = segments.first().copied().unwrap_or_default();
+        let schema = self.records().schema;
+        let user = user_id(call.caller);
+        match first {
+            "" => Ok(reply(
+                200,
+                json!({
+                    "@odata.context": format!("{base}/$metadata"),
+                    "value": schema.entities.iter().map(|entity| json!({
+                        "name": entity.set, "kind": "EntitySet", "url": entity.set,
+                    })).collect::<Vec<_>>(),
+                })
+                .to_string(),
+            )),
+            "$batch" if request.method == "POST" => {
+                batch::answer(request, &Parts { face: self, call })
+            }
+            "WhoAmI" | "WhoAmI()" => Ok(reply(
+                200,
+                json!({
+                    "@odata.context":
+                        format!("{base}/$metadata#Microsoft.Dynamics.CRM.WhoAmIResponse"),
+                    "BusinessUnitId": made_id(10, 1), "UserId": user,
+                    "OrganizationId": made_id(1_019, 1),
+                })
+                .to_string(),
+            )),
+            "RetrieveVersion()" | "RetrieveVersion" => Ok(reply(
+                200,
+                json!({
+                    "@odata.context":
+                        format!("{base}/$metadata#Microsoft.Dynamics.CRM.RetrieveVersionResponse"),
+                    "Version": "9.2.24014.00198",
+                })
+                .to_string(),
+            )),
+            name if name.starts_with("RetrieveTotalRecordCount(") => {
+                self.total_count(request, name, base)
+            }
+            name if name.starts_with("EntityDefinitions")
+                || name.starts_with("GlobalOptionSetDefinitions") =>
+            {
+                metadata::answer(schema, segments, base, request)
+            }
+            _ if request.method != "GET" => {
+                let writer = self.writer(request, call.caller);
+                let store = &mut *self.records_mut();
+                self.write(store, request, segments, base, &writer)
+            }
+            _ => self.rows(request, segments, base),
+        }
+    }
+
+    fn rows(&self, request: &Request, segments: &[&str], base: &str) -> Result<Reply, Refusal> {
+        let store = &*self.records();
+        let prefer = Prefer::of(request);
+        let reader = Reader {
+            store,
+            base,
+            prefer: &prefer,
+            page_cap: self.page_cap,
+        };
+        let (name, key) = match segments[0].split_once('(') {
+            Some((name, rest)) => (name, rest.strip_suffix(')')),
+            None => (segments[0], None),
+        };
+        let (table, entity) = store
+            .schema
+            .set(name)
+            .ok_or_else(|| Refusal::segment(name))?;
+        match (key, &segments[1..]) {
+            (None, []) => {
+                let query = query::parse(store, table, request, false)?;
+                if let Some(token) = request.parameter("$deltatoken") {
+                    return changes::since(&reader, &query, request, token);
+                }
+                if prefer.track_changes {
+                    changes::check(entity, request)?;
+                }
+                self.kept(store, table, request, base, &prefer, || {
+                    reader.page(&query, request)
+                })
+            }
+            (None, ["$count"]) => {
+                let query = query::parse(store, table, request, false)?;
+                Ok(reader.count_only(&query))
+            }
+            (Some(key), []) => {
+                let query = query::parse(store, table, request, true)?;
+                let row = by_key(store, table, key)?;
+                Ok(reader.one(&query, row, 200))
+            }
+            (_, [other, ..]) => Err(Refusal::segment(other)),
+        }
+    }
+
+    /// A page of a large table as it was rendered before, or rendered now.
+    fn kept(
+        &self,
+        store: &Store,
+        table: usize,
+        request: &Request,
+        base: &str,
+        prefer: &Prefer,
+        render: impl FnOnce() -> Reply,
+    ) -> Result<Reply, Refusal> {
+        if store.tables[table].count() < WORTH_KEEPING || prefer.track_changes {
+            return Ok(render());
+        }
+        let key = format!("{base} {} {:?} {prefer:?}", request.path, request.query);
+        let version = store.version();
+        {
+            let mut pages = self.pages();
+            if pages.version != version {
+                *pages = Pages {
+                    version,
+                    ..Pages::default()
+                };
+            }
+            if let Some(page) = pages.pages.get(&key) {
+                return Ok(page.clone());
+            }
+        }
+        let page = render();
+        let mut pages = self.pages();
+        if pages.version == version && pages.bytes + page.body.len() <= KEPT {
+            pages.bytes += page.body.len();
+            pages.pages.insert(key, page.clone());
+        }
+        Ok(page)
+    }
+
+    /// `RetrieveTotalRecordCount(EntityNames=['account'])`, the names perhaps behind an alias.
+    fn total_count(&self, request: &Request, call: &str, base: &str) -> Result<Reply, Refusal> {
+        let inner = call
+            .split_once("EntityNames=")
+            .and_then(|(_, rest)| rest.strip_suffix(')'))
+            .ok_or_else(|| Refusal::syntax("The parameter EntityNames is missing."))?;
+        let list = match inner.starts_with('@') {
+            true => request
+                .parameter(inner)
+                .ok_or_else(|| Refusal::syntax(format!("'{inner}' has no value.")))?,
+            false => inner,
+        };
+        let store = self.records();
+        let (mut keys, mut values) = (Vec::new(), Vec::new());
+        for name in list.trim_matches(['[', ']']).split(',') {
+            let name = name.trim().trim_matches(['\'', '"']);
+            let table = store
+                .table(name)
+                .ok_or_else(|| Refusal::argument(format!("The entity '{name}' is not known.")))?;
+            keys.push(name.to_owned());
+            values.push(table.count());
+        }
+        let collection =
+            json!({"Count": keys.len(), "IsReadOnly": false, "Keys": keys, "Values": values});
+        let kind = "Microsoft.Dynamics.CRM.RetrieveTotalRecordCountResponse";
+        let answer = json!({
+            "@odata.context": format!("{base}/$metadata#{kind}"),
+            "EntityRecordCountCollection": collection,
+        });
+        Ok(reply(200, answer.to_string()))
+    }
+
+    /// Seconds since 1970 on the server's clock.
+    fn now(&self) -> i64 {
+        self.clock.now()
+    }
+}
+
+/// The row of the user a token stands for.
+fn user_id(caller: Caller) -> Uuid {
+    match caller {
+        Caller::User(place) => made_id(8, place as u64 + 1),
+        Caller::Application | Caller::Stranger => made_id(8, 3),
+    }
+}
+
+/// A row by what stands in the brackets: an identifier, or the columns of a key.
+fn by_key<'a>(store: &'a Store, table: usize, key: &str) -> Result<RowRef<'a>, Refusal> {
+    let name = write::name(store, table, key)?;
+    let found = write::find(store, table, &name).and_then(|id| store.tables[table].find(id));
+    found.ok_or_else(|| Refusal::missing(&store.tables[table].entity.name, key))
+}
+
+/// The deployment an address of the Web API belongs to.
+fn realm(path: &str) -> Option<(Realm, &str)> {
+    [Realm::Ifd, Realm::Claims, Realm::Online]
+        .into_iter()
+        .find_map(|realm| {
+            let rest = path
+                .strip_prefix(realm.prefix())?
+                .strip_prefix("/api/data")?;
+            (rest.is_empty() || rest.starts_with('/')).then_some((realm, rest))
+        })
+}
+
+/// Whether an address belongs to this face.
+pub fn is_mine(path: &str) -> bool {
+    let token = path.ends_with("/oauth2/token") || path.ends_with("/oauth2/v2.0/token");
+    (token && !path.starts_with("/services/"))
+        || path.starts_with("/adfs/")
+        || realm(path).is_some()
+}
+
+/// The counter a request belongs to, for the journal.
+pub fn kind(method: &str, path: &str) -> &'static str {
+    let Some((_, rest)) = realm(path) else {
+        return "login";
+    };
+    let mut segments = rest.trim_matches('/').split('/').skip(1);
+    let first = segments.next().unwrap_or_default();
+    match (method, first) {
+        (_, "") => "versions",
+        (_, "WhoAmI" | "WhoAmI()") => "identity",
+        (_, "$batch") => "dynamics_batch",
+        (_, "EntityDefinitions") => "describe_global",
+        (_, name) if name.starts_with("EntityDefinitions") => "describe",
+        (_, name) if name.starts_with("GlobalOptionSetDefinitions") => "picklist_values",
+        (_, name) if name.starts_with("Retrieve") => "limits",
+        ("GET", name) if name.contains('(') => "dynamics_record",
+        ("GET", _) => "dynamics_query",
+        _ => "dynamics_write",
+    }
+}
+
+/// True for the counters that carry records.
+pub fn is_data(kind: &str) -> bool {
+    kind.starts_with("dynamics_")
+}

@@ -103,3 +103,35 @@ AS $$
     SELECT document::jsonb - 'attributes' FROM crm.native_query(server, query) AS document
 $$;
 COMMENT ON FUNCTION crm.query(text, text) IS 'records of a query in the CRM''s own language, as jsonb';
+
+-- What functions that are not written in SQL are for.
+COMMENT ON FUNCTION crm.check IS 'signs in to a server: who, where, which version, how many calls are left';
+COMMENT ON FUNCTION crm.fields IS 'fields of a remote object, their types, and what they may be used for';
+COMMENT ON FUNCTION crm.enumerations IS 'values of the enumerations of a server, or of one remote object';
+COMMENT ON FUNCTION crm.connections IS 'sign-ins of this session';
+COMMENT ON FUNCTION crm.disconnect IS 'forgets this session''s sign-in to a server; true if there was one';
+COMMENT ON FUNCTION crm.disconnect_all IS 'forgets all sign-ins of this session; gives how many';
+COMMENT ON FUNCTION crm.id18 IS 'the form of 18 characters of a Salesforce identifier; null if it is none';
+COMMENT ON FUNCTION crm.export_records IS 'records of an export job: what became of each, and how to find it in the CRM';
+COMMENT ON FUNCTION crm.settle_export IS 'says what became of a record that nobody knows the outcome of: accepted, or resend';
+COMMENT ON FUNCTION crm.forget_export IS 'drops the journal of an export job, not the records in the CRM; true if there was one';
+COMMENT ON FUNCTION crm.stat_reset IS 'sets the counters of all servers and tables to zero';
+COMMENT ON FUNCTION crm.list_export_jobs IS 'used by the view crm.export_jobs';
+COMMENT ON FUNCTION crm.progress_reports IS 'used by the view crm.progress';
+COMMENT ON FUNCTION crm.counters IS 'used by the views crm.stat_servers and crm.stat_tables';
+COMMENT ON FUNCTION crm.remote_objects IS 'used by crm.tables';
+COMMENT ON FUNCTION crm.native_query IS 'used by crm.query';
+COMMENT ON FUNCTION crm.canonical_id IS 'used by crm.fetch: an identifier as the CRM writes it';
+COMMENT ON FUNCTION crm.identifier_column IS 'the column of a foreign table that identifies records';
+COMMENT ON FUNCTION crm.collected_columns IS 'columns of a foreign table and the remote fields behind them';
+COMMENT ON FUNCTION crm.clock IS 'used by crm.import and crm.sync: the time by the CRM''s own clock';
+COMMENT ON FUNCTION crm.deletion_log IS 'used by crm.deleted and crm.sync: records that the CRM says were deleted in a period';
+COMMENT ON FUNCTION crm.drift IS 'used by crm.diff: how a foreign table differs from the CRM today';
+COMMENT ON FUNCTION crm.uncollected IS 'used by crm.diff: remote objects without a foreign table in a schema';
+COMMENT ON FUNCTION crm.enumerated_fields IS 'used by crm.sync_enumerations: fields that have an enumeration';
+COMMENT ON FUNCTION crm.name_progress IS 'used by crm.sync: what the work under way is called in crm.progress';
+COMMENT ON FUNCTION crm.statement_is_limited IS 'used by crm.import: whether the statement has a LIMIT and may not see every row';
+COMMENT ON FUNCTION crm.calls_made IS 'used by crm.sync: calls that this session has made to a server';
+COMMENT ON FUNCTION crm.salesforce_validator IS 'checks the options of the wrapper salesforce';
+COMMENT ON FUNCTION crm.fdw_handler IS 'the callbacks of every wrapper';
+COMMENT ON FUNCTION crm.touch_option IS 'trigger of crm.option: notes when an option changed';

@@ -264,8 +264,8 @@ impl WriteState {
                     &Error::new(
                         ErrorKind::RemoteFault,
                         format!(
-                            "{} records were left out: an earlier run sent them without an answer, and the CRM cannot tell whether it has them",
-                            self.n_unsettled
+                            "{} left out: an earlier run got no answer, and the CRM cannot tell what it has",
+                            counted(self.n_unsettled, "record was", "records were")
                         ),
                     )
                     .with_hint(format!(
@@ -277,13 +277,13 @@ impl WriteState {
         if !self.is_dry || self.n_rows == 0 {
             return;
         }
+        let refused = self.totals.rejected;
         pgrx::notice!(
-            "dry run: {} records of object \"{}\" would be sent in {} batches with {} calls; {} would be refused",
-            self.n_rows - self.totals.rejected,
+            "dry run: {} of object \"{}\" would be sent in {} with {}; {refused} would be refused",
+            counted(self.n_rows - refused, "record", "records"),
             self.table.options.object,
-            self.totals.batches,
-            self.totals.dry_calls,
-            self.totals.rejected
+            counted(self.totals.batches, "batch", "batches"),
+            counted(self.totals.dry_calls, "call", "calls"),
         );
     }
 
@@ -320,18 +320,23 @@ impl WriteState {
             .detail()
             .map_or_else(String::new, |detail| format!("{detail}\n"));
         detail.push_str(&format!(
-            "{} records were accepted before, {} were not applied",
+            "Records accepted before: {}; not applied: {}",
             self.totals.accepted,
             n_lost - n_unknown
         ));
         if n_unknown > 0 {
             detail.push_str(&format!(
-                ", and of {n_unknown} no answer came: the CRM may have them"
+                "; sent without an answer: {n_unknown}, which the CRM may have"
             ));
         }
         detail.push('.');
         error.with_detail(detail)
     }
+}
+
+/// A number of things, in words.
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// The identifier of a record, where the statement gave one.

@@ -45,7 +45,7 @@ unsafe fn refuse_conflicts(plan: *mut pg_sys::ModifyTable) {
                 ErrorKind::NotSupported,
                 "cannot use ON CONFLICT with a CRM's table",
             )
-            .with_hint("Give the table the option key: INSERT then changes the record that has the key's value, or creates it."),
+            .with_hint("With the table option key, a plain INSERT changes the record that has the key's value, or creates it."),
         );
     }
 }

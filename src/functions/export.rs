@@ -135,7 +135,9 @@ fn settle_export(
                 ErrorKind::OptionValue,
                 format!("invalid decision: \"{decision}\""),
             )
-            .with_hint("A record was accepted, or it is to resend."),
+            .with_hint(
+                "The decision is 'accepted' if the CRM has the record, 'resend' if it has not.",
+            ),
         ),
     };
     let number = u32::try_from(record).unwrap_or(0);

@@ -43,5 +43,24 @@ SELECT count(*), count(annualrevenue), max(lastmodifieddate) FROM mart.account;
 -- Values of enumerations become labels.
 SELECT * FROM crm.sync_enumeration('sf.account', 'rating');
 SELECT a.Name, l.label FROM sf.account a LEFT JOIN crm.labels('sf.account', 'rating') l ON l.value = a.Rating LIMIT 3;
+-- Writing: records go in batches, and RETURNING gives the identifiers that the CRM chose.
+INSERT INTO sf.account (name, industry) VALUES ('Example Ltd', 'Energy'), ('Sample plc', 'Banking') RETURNING length(id), name, industry;
+EXPLAIN (VERBOSE, COSTS OFF) DELETE FROM sf.account WHERE name = 'Sample plc';
+DELETE FROM sf.account WHERE name = 'Sample plc';
+-- What the CRM refuses is a warning that names record and reason; it can be kept, mended and sent again.
+ALTER FOREIGN TABLE sf.contact OPTIONS (ADD process_rejects 'true');
+INSERT INTO sf.contact (lastname, salutation, email) VALUES ('Doe', 'Ms.', 'jane@example.com'), (repeat('x', 90), NULL, NULL);
+SELECT left(record ->> 'lastname', 5) AS lastname, error_symbol, tries FROM crm.rejects;
+UPDATE crm.rejects SET record = record || '{"lastname": "Roe"}';
+SELECT * FROM crm.retry_rejects('sf.contact');
+-- A large export gets a name. Run again after a failure, it sends nothing twice: here the first run is rolled back.
+SET crm.export_job = 'tour';
+BEGIN;
+INSERT INTO sf.account (name) SELECT 'Tour ' || n FROM generate_series(1, 300) n;
+ROLLBACK;
+INSERT INTO sf.account (name) SELECT 'Tour ' || n FROM generate_series(1, 300) n;
+SELECT job, state, records, accepted, rejected, unknown FROM crm.export_jobs;
+SELECT count(*) FROM sf.account WHERE name LIKE 'Tour %';
+RESET crm.export_job;
 -- Who is connected, and what has it cost so far? The CRM reports its own count of calls.
 SELECT server, signed_in, user_name, calls_used > 0 AS calls_counted FROM crm.connections();

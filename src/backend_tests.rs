@@ -5,8 +5,9 @@
 mod tests {
     use crate::pg::datum::{LocalType, RowWriter};
     use crate::pg::numeric;
+    use crate::pg::written::to_written;
     use crate::plan::private::ScanPlan;
-    use crm_core::{CellDecoder, Column, Conversion, Raw, Zone};
+    use crm_core::{CellDecoder, Column, Conversion, Raw, Value, Zone};
     use pgrx::prelude::*;
     use std::ffi::CString;
 
@@ -223,6 +224,96 @@ mod tests {
                 "{sql_type} {raw:?}"
             );
         }
+    }
+
+    /// What a text that PostgreSQL reads as that SQL type is to a connector.
+    fn written(sql_type: &str, text: &str) -> Result<Value, String> {
+        let query = format!("SELECT '{sql_type}'::regtype::oid");
+        let type_oid = Spi::get_one::<pg_sys::Oid>(&query).unwrap().unwrap();
+        let c_text = CString::new(text).unwrap();
+        let (mut input, mut parameter) = (pg_sys::InvalidOid, pg_sys::InvalidOid);
+        // SAFETY: the datum is made by the input function of its own type.
+        unsafe {
+            pg_sys::getTypeInputInfo(type_oid, &raw mut input, &raw mut parameter);
+            let text = c_text.as_ptr().cast_mut();
+            to_written(
+                type_oid,
+                pg_sys::OidInputFunctionCall(input, text, parameter, -1),
+            )
+        }
+    }
+
+    #[pg_test]
+    fn every_type_is_written_as_the_value_it_holds() {
+        Spi::run(
+            "SET timezone = 'Europe/Vienna'; SET datestyle = 'German';
+             CREATE DOMAIN amount AS numeric(8, 3); CREATE TYPE mood AS ENUM ('glad', 'sad')",
+        )
+        .unwrap();
+        let text = |text: &str| Value::Text(text.into());
+        let digits = |digits: &str| Value::Numeric(digits.into());
+        for (sql_type, given, expected) in [
+            ("boolean", "on", Value::Bool(true)),
+            ("smallint", "-7", Value::Int(-7)),
+            ("integer", "2147483647", Value::Int(2_147_483_647)),
+            ("bigint", "-9223372036854775808", Value::Int(i64::MIN)),
+            ("numeric", "1.50", digits("1.50")),
+            ("numeric", "1e20", digits("100000000000000000000")),
+            ("numeric", "NaN", digits("NaN")),
+            ("amount", "2.5", digits("2.500")),
+            ("text", " a ", text(" a ")),
+            ("varchar", "ä", text("ä")),
+            ("bpchar", "a", text("a")),
+            ("mood", "sad", text("sad")),
+            ("inet", "10.0.0.1", text("10.0.0.1")),
+            ("date", "1970-01-02", Value::Date(1)),
+            ("date", "infinity", Value::Date(i32::MAX)),
+            (
+                "timestamptz",
+                "1970-01-01 01:00:01",
+                Value::Instant(1_000_000),
+            ),
+            ("timestamptz", "-infinity", Value::Instant(i64::MIN)),
+            (
+                "timestamp",
+                "1970-01-01 01:00:01",
+                Value::Timestamp(3_601_000_000),
+            ),
+            ("timestamp", "infinity", Value::Timestamp(i64::MAX)),
+            ("time", "00:00:01.5", Value::Time(1_500_000)),
+            (
+                "uuid",
+                "00000000-0000-0000-0000-0000000000ff",
+                Value::Uuid(0xff_u128.to_be_bytes()),
+            ),
+            (
+                "jsonb",
+                "{\"b\":1, \"a\":2}",
+                Value::Json("{\"a\": 2, \"b\": 1}".into()),
+            ),
+            ("json", "[1,  2]", Value::Json("[1,  2]".into())),
+            (
+                "text[]",
+                "{a,\"b c\"}",
+                Value::List(vec![text("a"), text("b c")]),
+            ),
+            ("varchar[]", "{}", Value::List(Vec::new())),
+            (
+                "integer[]",
+                "{1,-2}",
+                Value::List(vec![Value::Int(1), Value::Int(-2)]),
+            ),
+        ] {
+            assert_eq!(written(sql_type, given), Ok(expected), "{sql_type} {given}");
+        }
+        for (sql_type, given) in [("double precision", "0.1"), ("real", "0.1")] {
+            let Ok(Value::Numeric(digits)) = written(sql_type, given) else {
+                panic!("{sql_type} is a number");
+            };
+            assert_eq!(digits.parse::<f32>(), Ok(0.1), "{sql_type}: {digits}");
+        }
+        assert!(written("text[]", "{a,NULL}").is_err());
+        assert!(written("integer[]", "{NULL}").is_err());
     }
 
     #[pg_test]

@@ -301,8 +301,8 @@ async fn records_that_cannot_be_settled_wait_for_a_person() {
     let refusal = bench.db.refused(&sql).await;
     assert!(refusal.sqlstate.starts_with("08"), "{refusal:?}");
     assert!(
-        refusal.detail.contains("200 records were accepted before")
-            && refusal.detail.contains("of 200 no answer came"),
+        refusal.detail.contains("Records accepted before: 200;")
+            && refusal.detail.contains("sent without an answer: 200"),
         "{refusal:?}"
     );
     bench.db.notes();

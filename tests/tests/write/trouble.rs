@@ -76,7 +76,7 @@ async fn a_refused_call_is_an_error_that_counts() {
     assert!(
         refusal
             .detail
-            .contains("400 records were accepted before, 200 were not applied"),
+            .contains("Records accepted before: 400; not applied: 200"),
         "{refusal:?}"
     );
     assert!(refusal.detail.contains("INVALID_FIELD"), "{refusal:?}");

@@ -196,7 +196,7 @@ fn what_nobody_can_tell_is_left_out_until_a_person_settles_it() {
 }
 
 #[test]
-fn changes_upserts_and_deletions_name_their_record_and_are_sent_again() {
+fn changes_and_upserts_name_their_record_and_are_sent_again() {
     let place = Place::new([Fault::DiesAfter]);
     place.crm.add(&[("Name", "old")]);
     let update = target(Statement::Update, &["Name"]);

@@ -157,6 +157,8 @@ impl Dynamics {
             [tenant, "oauth2", "v2.0", "token"] => self.tokens.entra(request, tenant, true),
             ["adfs", "oauth2", "token"] => self.tokens.adfs(request),
             [tenant, "oauth2", "token"] => self.tokens.entra(request, tenant, false),
+            [tenant, "v2.0", ".well-known", "openid-configuration"]
+            | [tenant, ".well-known", "openid-configuration"] => self.discovery(tenant),
             ["adfs", "ls", ..] => Reply::typed(
                 200,
                 "text/html; charset=utf-8",
@@ -194,6 +196,18 @@ impl Dynamics {
                 .header("x-ms-service-request-id", Uuid::new_v4().to_string()),
             _ => reply,
         }
+    }
+
+    /// The directory's description, which identity libraries read first.
+    fn discovery(&self, tenant: &str) -> Reply {
+        let root = format!("{}/{tenant}", self.login_url);
+        Reply::ok(&json!({
+            "issuer": format!("{}/{}/v2.0", self.login_url, entra::TENANT),
+            "authorization_endpoint": format!("{root}/oauth2/v2.0/authorize"),
+            "token_endpoint": format!("{root}/oauth2/v2.0/token"),
+            "token_endpoint_auth_methods_supported": ["client_secret_post"],
+            "tenant_region_scope": "EU",
+        }))
     }
 
     /// 401 with where to get a token (section 2.1).
@@ -465,6 +479,7 @@ fn realm(path: &str) -> Option<(Realm, &str)> {
 pub fn is_mine(path: &str) -> bool {
     let token = path.ends_with("/oauth2/token") || path.ends_with("/oauth2/v2.0/token");
     (token && !path.starts_with("/services/"))
+        || path.ends_with("/.well-known/openid-configuration")
         || path.starts_with("/adfs/")
         || realm(path).is_some()
 }

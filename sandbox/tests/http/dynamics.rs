@@ -151,6 +151,10 @@ async fn the_challenge_names_where_to_sign_in() {
         assert!(challenge.contains(&authority), "{challenge}");
         assert!(challenge.contains("resource_id="), "{challenge}");
     }
+    let tenant = format!("{}/{}", world.access("login_url"), world.access("tenant"));
+    let url = format!("{tenant}/v2.0/.well-known/openid-configuration");
+    let described = read(world.client.get(url)).await;
+    assert_eq!(described.body["token_endpoint"], world.access("token_url"));
     let url = format!("{}/claims/api/data/", world.sandbox.instance_url);
     let answer = read(world.client.get(url)).await;
     assert_eq!(answer.status, StatusCode::FOUND);

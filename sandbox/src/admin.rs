@@ -67,12 +67,14 @@ fn route(state: &State, request: &Request) -> Result<Reply, ApiError> {
             state.journal.clear();
             salesforce.reset();
             state.dynamics.reset();
+            state.oracle.reset();
             state.release_hanging();
             Ok(Reply::bare(204))
         }
         ("POST", "/expire_tokens") => {
             salesforce.doorman.expire(None);
             state.dynamics.tokens.expire(None);
+            state.oracle.sessions.expire(None);
             Ok(Reply::bare(204))
         }
         ("GET", "/requests") => {
@@ -114,6 +116,9 @@ fn route(state: &State, request: &Request) -> Result<Reply, ApiError> {
             salesforce.bulk.change(salesforce, &request.body)?;
             Ok(Reply::bare(204))
         }
-        _ => records::route(salesforce, request, path),
+        _ => match path.strip_prefix("/oracle") {
+            Some(rest) => state.oracle.admin(request, rest),
+            None => records::route(salesforce, request, path),
+        },
     }
 }

@@ -53,6 +53,10 @@ pub enum Kind {
     Html,
     /// 200 with nothing.
     Empty,
+    /// Entities that grow without bound; SOAP only.
+    EntityBomb,
+    /// The right bytes under another charset; SOAP only.
+    WrongCharset,
     /// The request waits for `POST /release`, as `at` says.
     Hold,
 }
@@ -94,7 +98,7 @@ pub struct Fault {
     pub message: Option<String>,
     /// For `cut`: body bytes sent; for `short_page`: records dropped; for `deep`: levels.
     pub bytes: Option<usize>,
-    /// For `slow`: milliseconds.
+    /// For `slow`: milliseconds; for the SOAP rate limit: how long to wait.
     pub ms: Option<u64>,
     /// For `hold`: where, `before` unless given.
     pub at: Option<Point>,

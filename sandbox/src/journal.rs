@@ -87,6 +87,14 @@ impl Journal {
             "bulk_poll",
             "bulk_results",
             "bulk_delete",
+            "soap_login",
+            "soap_logoff",
+            "soap_query",
+            "soap_write",
+            "soap_deleted",
+            "soap_picklist",
+            "soap_mapping",
+            "soap_time",
         ];
         let state = self.state();
         let mut calls: BTreeMap<&str, u64> = ALWAYS.iter().map(|kind| (*kind, 0)).collect();

@@ -1,6 +1,6 @@
 //! A server that stands in for a CRM in tests and demos: HTTPS on this machine, real-looking data, faults
 //! on demand. It is written from vendor documentation alone and shares no code with the connectors.
-//! Start with [`start`]; the faces are modules of their own (`salesforce`, `dynamics`).
+//! Start with [`start`]; the faces are modules of their own (`salesforce`, `dynamics`, `oracle`).
 
 // A described field has 56 attributes, one step of `json!` each.
 #![recursion_limit = "256"]
@@ -11,6 +11,7 @@ mod faults;
 mod generate;
 mod hold;
 mod journal;
+mod oracle;
 mod request;
 mod salesforce;
 mod server;
@@ -89,6 +90,15 @@ pub struct Credentials {
     pub private_key: String,
 }
 
+/// Test credentials of the Oracle face; none protects anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OracleCredentials {
+    pub username: String,
+    /// Another user with the same password.
+    pub second_username: String,
+    pub password: String,
+}
+
 /// A running server; it stops when [`Sandbox::shutdown`] is called or this is dropped.
 pub struct Sandbox {
     /// The port on every loopback address.
@@ -103,6 +113,8 @@ pub struct Sandbox {
     pub ca_pem: String,
     /// What signs in.
     pub credentials: Credentials,
+    /// What signs in at the Oracle face.
+    pub oracle: OracleCredentials,
     state: Arc<State>,
     handles: Vec<server::Handle>,
 }
@@ -153,6 +165,7 @@ struct State {
     description: Value,
     salesforce: Salesforce,
     dynamics: Dynamics,
+    oracle: oracle::Oracle,
     faults: faults::Faults,
     journal: journal::Journal,
     /// Moves on when hanging requests are to be let go.
@@ -188,6 +201,11 @@ pub async fn start(config: Config) -> Result<Sandbox, StartError> {
         refresh_token: auth::REFRESH_TOKEN.to_owned(),
         private_key: auth::PRIVATE_KEY.to_owned(),
     };
+    let oracle_credentials = OracleCredentials {
+        username: oracle::session::USERNAME.to_owned(),
+        second_username: oracle::session::SECOND_USERNAME.to_owned(),
+        password: oracle::session::PASSWORD.to_owned(),
+    };
     let mut description = json!({
         "port": port, "login_url": login_url, "instance_url": instance_url,
         "admin_url": admin_url,
@@ -198,6 +216,13 @@ pub async fn start(config: Config) -> Result<Sandbox, StartError> {
             "security_token": credentials.security_token, "client_id": credentials.client_id,
             "client_secret": credentials.client_secret,
             "refresh_token": credentials.refresh_token,
+        },
+        "oracle": {
+            "note": "test values, they protect nothing",
+            "base_url": instance_url,
+            "username": oracle_credentials.username,
+            "second_username": oracle_credentials.second_username,
+            "password": oracle_credentials.password,
         },
     });
     let salesforce = Salesforce::new(&Setup {
@@ -217,11 +242,16 @@ pub async fn start(config: Config) -> Result<Sandbox, StartError> {
     )
     .map_err(StartError::Prepare)?;
     description["dynamics"] = dynamics.description();
+    let contacts = generate::Contacts::new(config.contacts, config.seed);
+    let clock = Arc::clone(&salesforce.clock);
+    let oracle =
+        oracle::Oracle::new(contacts, clock, config.page_cap).map_err(StartError::Prepare)?;
     let state = Arc::new(State {
         config,
         description,
         salesforce,
         dynamics,
+        oracle,
         faults: faults::Faults::default(),
         journal: journal::Journal::default(),
         hanging: watch::Sender::new(0),
@@ -238,6 +268,7 @@ pub async fn start(config: Config) -> Result<Sandbox, StartError> {
         admin_url,
         ca_pem: tls.ca_pem,
         credentials,
+        oracle: oracle_credentials,
         state,
         handles,
     })

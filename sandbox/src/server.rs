@@ -21,7 +21,7 @@ use crate::hold::Point;
 use crate::journal::Entry;
 use crate::request::{Host, Request};
 use crate::salesforce::{self, errors::Reply};
-use crate::{admin, dynamics, gzip};
+use crate::{admin, dynamics, gzip, oracle};
 
 /// Stops a listener.
 pub type Handle = axum_server::Handle<SocketAddr>;
@@ -100,10 +100,15 @@ async fn handle_request(
         .await;
         return Ok(respond(&state, &request.headers, reply).0);
     }
+    let soap = oracle::is_here(&request.path);
     let (kind, is_data) = match dynamics::is_mine(&request.path) {
         true => {
             let kind = dynamics::kind(&request.method, &request.path);
             (kind, dynamics::is_data(kind))
+        }
+        false if soap => {
+            let kind = oracle::kind(&request);
+            (kind, oracle::is_data(kind))
         }
         false => {
             let kind = salesforce::kind(&request.method, &request.path);
@@ -111,7 +116,7 @@ async fn handle_request(
         }
     };
     state.journal.count(kind, is_data);
-    let decoded = format!(
+    let mut decoded = format!(
         "{}?{}",
         request.path,
         request
@@ -121,6 +126,11 @@ async fn handle_request(
             .collect::<Vec<_>>()
             .join("&")
     );
+    if soap {
+        // All SOAP requests have one address: rules tell them apart by their action.
+        decoded.push(' ');
+        decoded.push_str(oracle::action(&request));
+    }
     let fault = state.faults.take(&request.method, [&target, &decoded]);
     if !state.config.latency.is_zero() {
         tokio::time::sleep(state.config.latency).await;
@@ -134,7 +144,10 @@ async fn handle_request(
         Err(dropped) => (Err(dropped), 0, 0),
     };
     state.journal.log(Entry {
-        query: request.parameter("q").map(str::to_owned),
+        query: match soap {
+            true => Some(oracle::action(&request).to_owned()).filter(|action| !action.is_empty()),
+            false => request.parameter("q").map(str::to_owned),
+        },
         method: request.method,
         path: request.path,
         host: match request.host {
@@ -167,12 +180,15 @@ async fn outcome(
                 let reply = hold(state, request, fault).await.ok_or(Dropped)?;
                 return Ok(respond(state, &request.headers, reply));
             }
-            Kind::Huge => return Ok((endless(), 0)),
+            Kind::Huge => return Ok((endless(oracle::is_here(&request.path)), 0)),
             Kind::Unauthorized if dynamics::is_mine(&request.path) => {
                 let token = request.header("authorization").unwrap_or_default();
                 state.dynamics.tokens.expire(token.rsplit(' ').next());
                 let reply = state.dynamics.challenge_at(&request.path);
                 return Ok(respond(state, &request.headers, reply));
+            }
+            Kind::Unauthorized if oracle::is_here(&request.path) => {
+                state.oracle.sessions.expire(Some(request));
             }
             Kind::Unauthorized => state.salesforce.doorman.expire(Some(request)),
             Kind::Slow => {
@@ -180,11 +196,14 @@ async fn outcome(
             }
             _ => {}
         }
-        let own = match dynamics::is_mine(&request.path) {
-            true => dynamics::errors::fault(fault),
-            false => None,
+        let instead = match oracle::is_here(&request.path) {
+            true => oracle::instead(fault),
+            false if dynamics::is_mine(&request.path) => {
+                dynamics::errors::fault(fault).or_else(|| fault.instead(&request.path))
+            }
+            false => fault.instead(&request.path),
         };
-        if let Some(reply) = own.or_else(|| fault.instead(&request.path)) {
+        if let Some(reply) = instead {
             return Ok(respond(state, &request.headers, reply));
         }
     }
@@ -198,7 +217,13 @@ async fn outcome(
     if fault.kind == Kind::LoseReply {
         return Err(Dropped);
     }
-    let own = dynamics::is_mine(&request.path) && dynamics::distort::distort(fault, &mut reply);
+    let own = match oracle::is_here(&request.path) {
+        true => {
+            oracle::distort(fault, &mut reply);
+            true
+        }
+        false => dynamics::is_mine(&request.path) && dynamics::distort::distort(fault, &mut reply),
+    };
     if !own {
         fault.distort(&mut reply);
     }
@@ -261,6 +286,7 @@ async fn hold(state: &Arc<State>, request: &Request, fault: &Fault) -> Option<Re
 fn face(state: &State, request: &Request) -> Reply {
     match dynamics::is_mine(&request.path) {
         true => state.dynamics.answer(request),
+        false if oracle::is_here(&request.path) => state.oracle.answer(request),
         false => state.salesforce.answer(request),
     }
 }
@@ -355,14 +381,21 @@ fn host_of(headers: &HeaderMap, uri: &Uri) -> Host {
     }
 }
 
-fn endless() -> Response<Body> {
-    let pieces = stream::unfold(true, |first| async move {
-        Some((Ok::<_, Infallible>(faults::huge_piece(first)), false))
+fn endless(soap: bool) -> Response<Body> {
+    let pieces = stream::unfold(true, move |first| async move {
+        let piece = match soap {
+            true => oracle::endless_piece(first),
+            false => faults::huge_piece(first),
+        };
+        Some((Ok::<_, Infallible>(piece), false))
     });
     let mut response = Response::new(Body::from_stream(pieces));
     response.headers_mut().insert(
         header::CONTENT_TYPE,
-        HeaderValue::from_static(faults::HUGE_TYPE),
+        HeaderValue::from_static(match soap {
+            true => "text/xml; charset=UTF-8",
+            false => faults::HUGE_TYPE,
+        }),
     );
     response
 }

@@ -13,5 +13,6 @@ mod jobs;
 mod paging;
 mod process;
 mod sign_in;
+mod soap;
 mod ui_api;
 mod writing;

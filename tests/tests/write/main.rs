@@ -1,6 +1,7 @@
 //! Exports as a client sees them: what they send, what becomes of it when something breaks, and every place in a
 //! statement where a table of a CRM can be written.
 
+mod again;
 mod crash;
 mod export;
 mod input;

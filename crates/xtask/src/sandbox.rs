@@ -23,6 +23,8 @@ use crate::workspace::Workspace;
 const START_LIMIT: Duration = Duration::from_secs(120);
 /// How long it may take to end when asked to.
 const STOP_LIMIT: Duration = Duration::from_secs(5);
+/// The group whose values scripts know without its name.
+const FIRST_GROUP: &str = "salesforce";
 
 /// A running sandbox; dropping it stops the process and removes its folder.
 pub struct Sandbox {
@@ -118,13 +120,14 @@ impl Sandbox {
     }
 
     /// What tests and scripts need to reach it, as names and values: `port`, `login_url`,
-    /// `instance_url`, `admin_url`, `ca_file`, `state_dir`, and the credentials without their group.
+    /// `instance_url`, `admin_url`, `ca_file`, `state_dir`, and the credentials: those of Salesforce
+    /// under their own names, those of others behind the name of their group.
     pub fn variables(&self) -> Vec<(String, String)> {
         let mut found = vec![
             ("ca_file".to_owned(), self.ca_file().display().to_string()),
             ("state_dir".to_owned(), self.state_dir.display().to_string()),
         ];
-        collect_variables(&self.description, &mut found);
+        collect_variables(&self.description, "", &mut found);
         found
     }
 
@@ -278,8 +281,9 @@ fn lock(child: &Mutex<Child>) -> std::sync::MutexGuard<'_, Child> {
     child.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Scalars by their own name; groups such as `salesforce` are opened, the first of a name wins.
-fn collect_variables(value: &Value, found: &mut Vec<(String, String)>) {
+/// Scalars by their own name behind `group`; groups are opened. Several have a `client_id`, so each but `FIRST_GROUP`
+/// puts its own name in front.
+fn collect_variables(value: &Value, group: &str, found: &mut Vec<(String, String)>) {
     let Value::Object(members) = value else {
         return;
     };
@@ -287,14 +291,19 @@ fn collect_variables(value: &Value, found: &mut Vec<(String, String)>) {
         let text = match member {
             Value::String(text) => text.clone(),
             Value::Number(_) | Value::Bool(_) => member.to_string(),
+            Value::Object(_) if name == FIRST_GROUP => {
+                collect_variables(member, group, found);
+                continue;
+            }
             Value::Object(_) => {
-                collect_variables(member, found);
+                collect_variables(member, &format!("{group}{name}_"), found);
                 continue;
             }
             Value::Array(_) | Value::Null => continue,
         };
-        if !found.iter().any(|(other, _)| other == name) {
-            found.push((name.clone(), text));
+        let name = format!("{group}{name}");
+        if !found.iter().any(|(other, _)| *other == name) {
+            found.push((name, text));
         }
     }
 }
@@ -309,12 +318,14 @@ mod tests {
     fn the_description_becomes_variables() {
         let description = json!({
             "port": 7, "login_url": "https://localhost:7",
+            "dynamics": {"username": "other-user"},
             "salesforce": {"username": "test-user", "port": 8}
         });
         let mut found = Vec::new();
-        collect_variables(&description, &mut found);
+        collect_variables(&description, "", &mut found);
         found.sort();
         let expected = [
+            ("dynamics_username", "other-user"),
             ("login_url", "https://localhost:7"),
             ("port", "7"),
             ("username", "test-user"),

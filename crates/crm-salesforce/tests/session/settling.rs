@@ -183,19 +183,42 @@ async fn without_job_and_key_only_a_create_is_unknown() {
         (Operation::Create, "unknown"),
         (Operation::Update, "not applied"),
         (Operation::Upsert, "not applied"),
-        (Operation::Delete, "not applied"),
     ] {
         let mut one = batch(operation, &["LastName"], &[(&id(1), &["a"])]);
         assert_eq!(settle(&server, &one, None).await.unwrap(), [expected]);
         // What cannot be said was never sent.
         one.fields[0].remote_type = "address".into();
         let reject = settle(&server, &one, None).await.unwrap();
-        let expected = if operation == Operation::Delete {
-            "not applied"
-        } else {
-            "INVALID_FIELD_FOR_INSERT_UPDATE"
-        };
-        assert_eq!(reject, [expected]);
+        assert_eq!(reject, ["INVALID_FIELD_FOR_INSERT_UPDATE"]);
         one.records[0].values[0] = Some(Value::Text("x".into()));
     }
+}
+
+#[tokio::test]
+async fn a_deletion_is_looked_for_in_the_recycle_bin() {
+    let server = server(|seen, _, _| {
+        // The first lives, the second is in the recycle bin, the third was never there.
+        let found: &[usize] = if seen.target.contains("/queryAll?") {
+            &[1, 2]
+        } else {
+            &[1]
+        };
+        let records: Vec<String> = found
+            .iter()
+            .map(|number| format!(r#"{{"Id":"{}"}}"#, id(*number)))
+            .collect();
+        let (n_found, records) = (records.len(), records.join(","));
+        Answer::new(
+            200,
+            format!(r#"{{"totalSize":{n_found},"done":true,"records":[{records}]}}"#),
+        )
+    })
+    .await;
+    let ids = [id(1), id(2), id(3)];
+    let records: Vec<(&str, &[&str])> = ids.iter().map(|id| (id.as_str(), &[][..])).collect();
+    let delete = batch(Operation::Delete, &[], &records);
+    assert_eq!(
+        settle(&server, &delete, None).await.unwrap(),
+        ["not applied".to_owned(), id(2), "not applied".to_owned()]
+    );
 }

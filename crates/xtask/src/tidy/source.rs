@@ -44,7 +44,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         area: "src/progress.rs",
-        may: Names::Only(&["pg", "guc"]),
+        may: Names::Only(&["pg", "guc", "error"]),
         reason: "execution tells its progress, so progress stands on none of it",
     },
     Layer {
@@ -398,6 +398,8 @@ mod tests {
             ("src/runtime.rs", "exec"),
             ("src/error.rs", "session"),
             ("src/connectors.rs", "plan"),
+            ("src/statistics.rs", "session"),
+            ("src/progress.rs", "exec"),
             ("src/session.rs", "exec"),
             ("src/plan/qual.rs", "exec"),
             ("src/exec/scan.rs", "fdw"),

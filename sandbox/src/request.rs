@@ -1,6 +1,8 @@
 //! A request as the faces see it: read off the wire, decoded, free of HTTP library types.
 //! The host tells which server the client believes it talks to: sign-in or instance.
 
+use std::sync::{Arc, Mutex};
+
 use axum::body::Bytes;
 use axum::http::HeaderMap;
 
@@ -26,6 +28,15 @@ pub struct Request {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub host: Host,
+    /// What was agreed on this connection; the parts of a batch have one of their own.
+    pub connection: Arc<Connection>,
+}
+
+/// A connection's sign-in: NTLM belongs to the connection, not to a request.
+#[derive(Debug, Default)]
+pub struct Connection {
+    /// The challenge sent last, and the user that answered one.
+    pub ntlm: Mutex<(Option<[u8; 8]>, Option<usize>)>,
 }
 
 impl Request {
@@ -51,6 +62,7 @@ impl Request {
             headers,
             body,
             host,
+            connection: Arc::default(),
         }
     }
 

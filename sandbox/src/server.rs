@@ -19,7 +19,7 @@ use crate::State;
 use crate::faults::{self, Fault, Kind};
 use crate::hold::Point;
 use crate::journal::Entry;
-use crate::request::{Host, Request};
+use crate::request::{Connection, Host, Request};
 use crate::salesforce::{self, errors::Reply};
 use crate::{admin, dynamics, gzip, oracle};
 
@@ -51,15 +51,15 @@ pub fn serve(
     let server = axum_server::from_tcp(listener)?
         .acceptor(acceptor)
         .handle(handle.clone());
-    let service = service_fn(move |request: axum::http::Request<_>| {
-        let state = Arc::clone(&state);
-        async move {
-            let (head, body) = request.into_parts();
-            handle_request(state, head, Body::new(body)).await
-        }
-    });
     let make = service_fn(move |_: SocketAddr| {
-        let service = service.clone();
+        let (state, connection) = (Arc::clone(&state), Arc::<Connection>::default());
+        let service = service_fn(move |request: axum::http::Request<_>| {
+            let (state, connection) = (Arc::clone(&state), Arc::clone(&connection));
+            async move {
+                let (head, body) = request.into_parts();
+                handle_request(state, head, Body::new(body), connection).await
+            }
+        });
         async move { Ok::<_, Infallible>(service) }
     });
     tokio::spawn(async move {
@@ -73,6 +73,7 @@ async fn handle_request(
     state: Arc<State>,
     head: axum::http::request::Parts,
     body: Body,
+    connection: Arc<Connection>,
 ) -> Result<Response<Body>, Dropped> {
     let target = head
         .uri
@@ -89,7 +90,8 @@ async fn handle_request(
         )
         .0);
     };
-    let request = Request::new(head.method.as_str(), &target, head.headers, body, host);
+    let mut request = Request::new(head.method.as_str(), &target, head.headers, body, host);
+    request.connection = connection;
     if let Some(reply) = held(&state, &request).await {
         return Ok(respond(&state, &request.headers, reply).0);
     }

@@ -9,6 +9,7 @@ pub mod errors;
 mod filter;
 mod metadata;
 mod model;
+mod ntlm;
 mod query;
 mod records;
 mod rows;
@@ -44,6 +45,8 @@ const WORTH_KEEPING: usize = 2_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Realm {
     Online,
+    /// On-premise with Windows accounts.
+    Ad,
     /// On-premise behind AD FS with OAuth.
     Ifd,
     /// On-premise behind AD FS without OAuth: no Web API for strangers.
@@ -54,6 +57,7 @@ impl Realm {
     fn prefix(self) -> &'static str {
         match self {
             Self::Online => "",
+            Self::Ad => "/ad",
             Self::Ifd => "/ifd",
             Self::Claims => "/claims",
         }
@@ -117,6 +121,7 @@ impl Dynamics {
             "password": entra::PASSWORD, "public_client_id": entra::PUBLIC_CLIENT,
             "client_id": entra::CLIENT_ID, "client_secret": entra::CLIENT_SECRET,
             "stranger_client_id": entra::STRANGER_CLIENT,
+            "ad_url": format!("{}/ad", self.instance_url),
             "ifd_url": format!("{}/ifd", self.instance_url),
             "claims_url": format!("{}/claims", self.instance_url),
             "adfs_token_url": format!("{}/adfs/oauth2/token", self.login_url),
@@ -177,12 +182,18 @@ impl Dynamics {
 
     /// A signed-in call of the Web API.
     fn service(&self, request: &Request, realm: Realm) -> Reply {
-        let issuer = match realm {
-            Realm::Online => Issuer::Entra,
-            Realm::Ifd | Realm::Claims => Issuer::Adfs,
+        let bearer = |issuer| {
+            let caller = self.tokens.caller(request, issuer);
+            caller.ok_or_else(|| Box::new(self.challenge(realm)))
         };
-        let Some(caller) = self.tokens.caller(request, issuer) else {
-            return self.challenge(realm);
+        let caller = match realm {
+            Realm::Online => bearer(Issuer::Entra),
+            Realm::Ad => ntlm::user(request).map(Caller::User),
+            Realm::Ifd | Realm::Claims => bearer(Issuer::Adfs),
+        };
+        let caller = match caller {
+            Ok(caller) => caller,
+            Err(reply) => return *reply,
         };
         let depth = realm.prefix().matches('/').count() + 2;
         let reply = self
@@ -465,7 +476,7 @@ fn by_key<'a>(store: &'a Store, table: usize, key: &str) -> Result<RowRef<'a>, R
 
 /// The deployment an address of the Web API belongs to.
 fn realm(path: &str) -> Option<(Realm, &str)> {
-    [Realm::Ifd, Realm::Claims, Realm::Online]
+    [Realm::Ad, Realm::Ifd, Realm::Claims, Realm::Online]
         .into_iter()
         .find_map(|realm| {
             let rest = path

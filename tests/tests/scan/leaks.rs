@@ -24,8 +24,12 @@ impl Held {
         }
     }
 
+    fn growth(&self) -> u64 {
+        self.backend.own_memory().saturating_sub(self.memory)
+    }
+
     fn has_not_grown(&self) {
-        let grown = self.backend.own_memory().saturating_sub(self.memory);
+        let grown = self.growth();
         assert!(grown < MOST_GROWTH, "{} KiB more", grown / 1024);
         let threads = self.backend.threads();
         assert!(threads <= MOST_THREADS, "{threads} threads");
@@ -100,8 +104,13 @@ async fn five_hundred_failing_statements_leave_nothing_behind() {
     };
     // Caches of catalogs and the pools of two allocators are filled by the first ones.
     run(600).await;
-    let before = Held::by(bench.db.backend());
+    let mut before = Held::by(bench.db.backend());
     run(500).await;
+    if before.growth() >= MOST_GROWTH {
+        // A pool may take its last step late; what leaks grows by as much again.
+        before = Held::by(bench.db.backend());
+        run(500).await;
+    }
     before.has_not_grown();
     let contacts = bench.db.value("SELECT count(name) FROM contact").await;
     assert!(contacts.parse::<u64>().expect("a number") > 3_000);

@@ -6,7 +6,7 @@ use crate::schema::Conversion;
 use crate::temporal::{
     Zone, day_in_zone, parse_date, parse_instant, parse_time, parse_wall_clock, wall_clock_in_zone,
 };
-use crate::value::ColumnType;
+use crate::value::{ColumnType, parse_uuid};
 
 /// A value before conversion.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,7 +104,7 @@ impl CellDecoder {
             ColumnData::Time(values) => {
                 values.push(parse_time(text).ok_or("it is not a time of day")?);
             }
-            ColumnData::Uuid(values) => values.push(uuid(text)?),
+            ColumnData::Uuid(values) => values.push(parse_uuid(text).ok_or("it is not a uuid")?),
             ColumnData::TextArray(lists) => {
                 if text.as_bytes().contains(&0) {
                     return Err("it holds a zero byte".into());
@@ -184,25 +184,6 @@ fn is_decimal(text: &str) -> bool {
         && all_digits(whole)
         && all_digits(fraction)
         && exponent_is_sane
-}
-
-fn uuid(text: &str) -> Result<[u8; 16], String> {
-    let bare = text
-        .strip_prefix('{')
-        .and_then(|rest| rest.strip_suffix('}'));
-    let mut bytes = [0_u8; 16];
-    let mut n_digits = 0;
-    for byte in bare.unwrap_or(text).bytes().filter(|byte| *byte != b'-') {
-        let digit = (byte as char).to_digit(16).filter(|_| n_digits < 32);
-        let digit = digit.ok_or("it is not a uuid")?;
-        bytes[n_digits / 2] = bytes[n_digits / 2] << 4 | digit as u8;
-        n_digits += 1;
-    }
-    if n_digits == 32 {
-        Ok(bytes)
-    } else {
-        Err("it is not a uuid".into())
-    }
 }
 
 fn json_string(text: &str) -> Result<String, String> {

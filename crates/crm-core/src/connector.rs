@@ -126,6 +126,17 @@ pub struct Deletions {
     pub incomplete: Option<String>,
 }
 
+/// One page of changes: a record may come more than once, the last word counts.
+#[derive(Clone, Debug, Default)]
+pub struct ChangePage {
+    /// New and changed records with all fields of the query.
+    pub page: Page,
+    /// Identifiers of records that are gone, in canonical form; a deletion stands after the page's records.
+    pub deleted: Vec<String>,
+    /// Where the next reading goes on: with the last page only, and always with it.
+    pub token: Option<String>,
+}
+
 /// One CRM: its options, its language, what it can do. Without state and without a network.
 pub trait Connector: Send + Sync {
     /// Name of the foreign-data wrapper.
@@ -189,6 +200,14 @@ pub trait Connector: Send + Sync {
         settles: bool,
     ) -> Route;
 
+    /// A new record of `object` may be given an identifier that was chosen here. Then an export makes one up for
+    /// every create that no other key settles: it stands among the batch's fields, and is its journal key. Such a
+    /// create never overwrites a record, and a refusal because the identifier exists says that an earlier
+    /// attempt arrived.
+    fn takes_identifiers(&self, _object: &str) -> bool {
+        false
+    }
+
     /// Calls that writing `records` records takes.
     fn estimate_write_calls(&self, operation: Operation, route: Route, records: f64) -> f64;
 
@@ -240,6 +259,18 @@ pub trait Session: Send + Sync {
 
     /// Starts reading; nothing is sent before the first page is asked for.
     fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream>;
+
+    /// Starts reading what has changed since a change token was given, or everything where `token` is absent: a
+    /// projection of `query.object` without filter, lookup, order, limit or aggregates. Nothing where the CRM has no
+    /// such tokens; nothing is sent before the first page is asked for.
+    fn changes(
+        self: Arc<Self>,
+        _query: RemoteQuery,
+        _token: Option<String>,
+        _stats: Arc<CallStats>,
+    ) -> Option<Box<dyn ChangeStream>> {
+        None
+    }
 
     /// Passes a query in the CRM's own language through (S-14): pages of one JSON column, a document a record.
     ///
@@ -305,6 +336,12 @@ pub trait Session: Send + Sync {
 
     /// Host and user of the current sign-in, if there is one; no call is made.
     fn signed_in(&self) -> Option<AccountInfo>;
+
+    /// Signs off, where the CRM keeps a place for everybody who is signed in; nothing where nobody is. The caller gives
+    /// it little time and goes on whatever happens; a session that is used again signs in anew.
+    fn close<'a>(&'a self, _stats: &'a CallStats) -> BoxFuture<'a, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// Pages of one scan, one after the other.
@@ -314,4 +351,15 @@ pub trait PageStream: Send {
     /// # Errors
     /// Whatever stops the scan; [`crate::ErrorKind::ShortRead`] when fewer records came than announced.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>>>;
+}
+
+/// Pages of one reading of changes, one after the other.
+pub trait ChangeStream: Send {
+    /// The next page, or nothing when all have been read.
+    ///
+    /// # Errors
+    /// Whatever stops the reading. [`crate::ErrorKind::NotSupported`] when the CRM tracks no changes of the object;
+    /// [`crate::ErrorKind::ChangeTokenExpired`] when it no longer knows what has changed since the token was given:
+    /// then everything must be read anew.
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<ChangePage>>>;
 }

@@ -50,6 +50,8 @@ pub enum ErrorKind {
     Undecodable,
     /// The reply holds fewer records than announced (spec S-10).
     ShortRead,
+    /// The CRM no longer knows what has changed since a change token was given.
+    ChangeTokenExpired,
     /// This side's disk is full or failed; nothing relies on what was to be written.
     StorageFailed,
     /// A file of this side does not hold what was written.

@@ -28,8 +28,8 @@ pub use budget::{Budget, CallLimit};
 pub use cell::{CellDecoder, Raw};
 pub use condition::{Condition, Operand, ValueClass};
 pub use connector::{
-    AccountInfo, BoxFuture, Capability, Connector, Deletion, Deletions, Fit, KeyForm, PageStream,
-    Session, Shape, Usage,
+    AccountInfo, BoxFuture, Capability, ChangePage, ChangeStream, Connector, Deletion, Deletions,
+    Fit, KeyForm, PageStream, Session, Shape, Usage,
 };
 pub use error::{Error, ErrorKind, Result};
 pub use options::{
@@ -50,7 +50,7 @@ pub use temporal::{
     format_instant_millis, format_instant_seconds, format_time_millis, instant_of_wall_clock,
     parse_date, parse_instant, parse_time, parse_wall_clock, wall_clock_in_zone,
 };
-pub use value::{ColumnType, Value};
+pub use value::{ColumnType, Value, parse_uuid, uuid_text};
 pub use write::{
     NoTickets, Operation, RecordOutcome, Reject, Route, TicketKeeper, WriteBatch, WriteField,
     WriteLimits, WriteRecord, WriteReply, check_batch,

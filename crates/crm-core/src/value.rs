@@ -2,6 +2,7 @@
 //! Values of records travel in columns, see `page.rs`.
 
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// The form in which a column's values are decoded, one Rust type each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -63,4 +64,73 @@ pub enum Value {
     List(Vec<Value>),
     /// A value known only at execution, shown by its number in EXPLAIN. Never sent.
     Placeholder(usize),
+}
+
+impl Value {
+    /// The value as a record identifier travels: as text, a 128-bit one in its canonical form.
+    pub fn identifier(&self) -> Option<Cow<'_, str>> {
+        match self {
+            Self::Text(text) => Some(Cow::Borrowed(text)),
+            Self::Uuid(bytes) => Some(Cow::Owned(uuid_text(bytes))),
+            _ => None,
+        }
+    }
+}
+
+/// A 128-bit identifier in its canonical form: lower case, hyphens after 8, 12, 16 and 20 digits (RFC 9562).
+pub fn uuid_text(bytes: &[u8; 16]) -> String {
+    let mut text = String::with_capacity(36);
+    for (at, byte) in bytes.iter().enumerate() {
+        if matches!(at, 4 | 6 | 8 | 10) {
+            text.push('-');
+        }
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(digit.into(), 16));
+        }
+    }
+    text
+}
+
+/// A 128-bit identifier from 32 hexadecimal digits in either case, with hyphens or without, in braces or without.
+pub fn parse_uuid(text: &str) -> Option<[u8; 16]> {
+    let bare = text
+        .strip_prefix('{')
+        .and_then(|rest| rest.strip_suffix('}'));
+    let mut bytes = [0_u8; 16];
+    let mut n_digits = 0;
+    for byte in bare.unwrap_or(text).bytes().filter(|byte| *byte != b'-') {
+        let digit = char::from(byte).to_digit(16).filter(|_| n_digits < 32)?;
+        bytes[n_digits / 2] = bytes[n_digits / 2] << 4 | u8::try_from(digit).ok()?;
+        n_digits += 1;
+    }
+    (n_digits == 32).then_some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_in_any_form_has_one_canonical_text() {
+        let canonical = "6ba7b810-9dad-11d1-80b4-00c04fd430c8";
+        for form in [
+            canonical,
+            "6BA7B810-9DAD-11D1-80B4-00C04FD430C8",
+            "{6ba7b810-9dad-11d1-80b4-00c04fd430c8}",
+            "6ba7b8109dad11d180b400c04fd430c8",
+        ] {
+            let bytes = parse_uuid(form).unwrap();
+            assert_eq!(uuid_text(&bytes), canonical);
+            let value = Value::Uuid(bytes);
+            assert_eq!(value.identifier().as_deref(), Some(canonical));
+        }
+        for other in ["", "6ba7b810", &format!("{canonical}0"), "\u{e9}", "{", "-"] {
+            assert_eq!(parse_uuid(other), None, "{other}");
+        }
+        assert_eq!(
+            Value::Text("1QA2-X".into()).identifier().as_deref(),
+            Some("1QA2-X")
+        );
+        assert_eq!(Value::Int(1).identifier(), None);
+    }
 }

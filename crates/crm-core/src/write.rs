@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
-    /// A new record; its identifier is the CRM's to choose.
+    /// A new record; its identifier is the CRM's to choose, or ours where it takes identifiers.
     Create,
     /// Fields of the record with this identifier.
     Update,
@@ -76,7 +76,7 @@ pub struct WriteBatch {
     pub key_field: Option<WriteField>,
     /// A field of `fields` whose values are unique to each record of a create, so that a record whose outcome is not
     /// known can be looked for. With it the create may be sent as an upsert by that field if
-    /// `key_is_ours`.
+    /// `key_is_ours`. It may be the identifier, see [`crate::Connector::takes_identifiers`]: then never as an upsert.
     pub journal_key: Option<String>,
     /// The journal key's values were made up here: no other record of the CRM has them.
     pub key_is_ours: bool,

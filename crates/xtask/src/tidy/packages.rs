@@ -35,6 +35,7 @@ struct Rule {
 
 const CORE: &str = "crm-core";
 const HTTP: &str = "crm-http";
+const XML: &str = "crm-xml";
 const EXPORT: &str = "crm-export";
 const JOURNAL: &str = "crm-journal";
 const SANDBOX: &str = "crm-sandbox";
@@ -79,6 +80,11 @@ const RULES: &[Rule] = &[
         reason: "crm-http knows the vocabulary and HTTP, no CRM",
     },
     Rule {
+        applies: |member| member.name == XML,
+        allows: |dependency| !dependency.is_member || dependency.name == CORE,
+        reason: "crm-xml knows the vocabulary and XML, no CRM",
+    },
+    Rule {
         applies: |member| member.name == JOURNAL,
         allows: |dependency| !dependency.is_member || dependency.name == CORE,
         reason: "the journal keeps what became of records, whatever CRM they went to",
@@ -90,8 +96,10 @@ const RULES: &[Rule] = &[
     },
     Rule {
         applies: is_connector,
-        allows: |dependency| !dependency.is_member || [CORE, HTTP].contains(&&*dependency.name),
-        reason: "a connector stands on crm-core and crm-http and never on another connector",
+        allows: |dependency| {
+            !dependency.is_member || [CORE, HTTP, XML].contains(&&*dependency.name)
+        },
+        reason: "a connector stands on crm-core, crm-http and crm-xml and never on another connector",
     },
     Rule {
         applies: |member| member.name != EXTENSION,
@@ -199,7 +207,7 @@ pub fn check_lock(lock: &str) -> Vec<Violation> {
 
 fn is_connector(member: &Member) -> bool {
     member.manifest.starts_with("crates/crm-")
-        && ![CORE, EXPORT, HTTP, JOURNAL].contains(&&*member.name)
+        && ![CORE, EXPORT, HTTP, JOURNAL, XML].contains(&&*member.name)
 }
 
 fn is_library_of_extension(name: &str) -> bool {

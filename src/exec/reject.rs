@@ -120,9 +120,9 @@ impl<'a> Report<'a> {
             Some(id) => format!("record \"{id}\""),
             None => format!("record {row} of the statement"),
         };
-        let mut detail = match reject.symbol.as_str() {
+        let mut detail = match reject.word() {
             "" => reject.message.clone(),
-            symbol => format!("{symbol}: {}", reject.message),
+            word => format!("{word}: {}", reject.message),
         };
         if !reject.fields.is_empty() {
             detail.push_str(&format!("\nFields: {}", reject.fields.join(", ")));
@@ -142,7 +142,7 @@ impl<'a> Report<'a> {
                 self.name
             ),
         )
-        .with_code(&reject.symbol)
+        .with_code(reject.word())
         .with_detail(detail)
     }
 }

@@ -22,7 +22,7 @@ pub struct KeptReject<'a> {
     pub remote_id: Option<&'a str>,
     /// The local column that is to blame.
     pub column: Option<&'a str>,
-    /// The vendor's code.
+    /// The vendor's code; empty where it gives none.
     pub symbol: &'a str,
     /// The vendor's text.
     pub message: &'a str,
@@ -49,7 +49,7 @@ pub fn keep(reject: &KeptReject<'_>) -> Result<()> {
         DatumWithOid::from(text(reject.record)),
         DatumWithOid::from(reject.remote_id.map(text)),
         DatumWithOid::from(reject.column.map(text)),
-        DatumWithOid::from(text(reject.symbol)),
+        DatumWithOid::from(Some(text(reject.symbol)).filter(|symbol| !symbol.is_empty())),
         DatumWithOid::from(text(reject.message)),
         DatumWithOid::from(reject.code.map(text)),
         DatumWithOid::from(reject.log_file.map(text)),

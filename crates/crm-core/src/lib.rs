@@ -9,6 +9,7 @@ mod budget;
 mod cell;
 mod condition;
 mod connector;
+mod deletions;
 mod error;
 mod options;
 mod page;
@@ -31,6 +32,7 @@ pub use connector::{
     AccountInfo, BoxFuture, Capability, ChangePage, ChangeStream, Connector, Deletion, Deletions,
     Fit, KeyForm, PageStream, Session, Shape, Usage,
 };
+pub use deletions::DeletionsOfPeriod;
 pub use error::{Error, ErrorKind, Result};
 pub use options::{
     COLUMN_OPTIONS, COMMON_OPTIONS, OptionDef, OptionKind, Place, check_option, find_option,

@@ -93,7 +93,8 @@ pub struct WriteBatch {
 pub struct Reject {
     /// What it means.
     pub kind: ErrorKind,
-    /// The vendor's code, such as `REQUIRED_FIELD_MISSING`; the code a vendor would give where the check is ours.
+    /// The vendor's code, such as `REQUIRED_FIELD_MISSING`; the code a vendor would give where the check is ours. Empty
+    /// where the vendor has a number only.
     pub symbol: String,
     /// The vendor's text.
     pub message: String,
@@ -115,6 +116,14 @@ impl Reject {
             fields: Vec::new(),
             code: None,
             log_file: None,
+        }
+    }
+
+    /// The word by which people look the refusal up: the vendor's symbol, or its number where it gives no symbol.
+    pub fn word(&self) -> &str {
+        match (self.symbol.as_str(), &self.code) {
+            ("", Some(code)) => code,
+            (symbol, _) => symbol,
         }
     }
 

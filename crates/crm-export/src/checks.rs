@@ -111,6 +111,11 @@ impl Checks {
         field.map_or_else(String::new, |field| field.remote_type.clone())
     }
 
+    /// Characters that the journal key's field holds, where the CRM says.
+    pub(crate) fn journal_key_length(&self) -> Option<u32> {
+        self.journal_key.as_ref()?.length
+    }
+
     /// Why the record would be refused, if the metadata tells.
     pub(crate) fn reject_of(
         &self,

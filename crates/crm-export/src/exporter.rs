@@ -6,7 +6,7 @@
 
 use crate::checks::Checks;
 use crate::job::{Known, SharedJob, Tickets, intended};
-use crate::keys::SeenKeys;
+use crate::keys::{SeenKeys, made_up_key};
 use crate::shown::key_text;
 use crate::target::{Outcome, Record, Sent, Statement, Target};
 use crm_core::{
@@ -335,10 +335,11 @@ impl Exporter {
             return;
         };
         let place = self.place_of(name);
+        let checks = self.checks.as_ref().expect("described before");
         for one in pending {
             let is_given = place.is_some_and(|at| one.record.values[at].is_some());
             if one.operation == Operation::Create && one.made_up_key.is_none() && !is_given {
-                one.made_up_key = Some(uuid::Uuid::new_v4().to_string());
+                one.made_up_key = Some(made_up_key(checks.journal_key_length()));
             }
         }
     }

@@ -84,7 +84,7 @@ impl Outcome {
         match outcome {
             RecordOutcome::Accepted { id, .. } => Self::Accepted { id: id.clone() },
             RecordOutcome::Rejected(reject) => Self::Rejected {
-                code: reject.symbol.clone(),
+                code: reject.word().to_owned(),
                 message: reject.message.clone(),
             },
             RecordOutcome::NotApplied => Self::NotApplied { reason: reason() },

@@ -8,11 +8,10 @@ use crate::deparse;
 use crate::records::{self, encoded};
 use crate::session::{SalesforceSession, json};
 use crm_core::{
-    CallStats, Deletion, Deletions, Error, ErrorKind, MICROS_PER_DAY, MICROS_PER_SECOND, Result,
-    format_instant_seconds, parse_instant,
+    CallStats, Deletion, Deletions, DeletionsOfPeriod, Error, ErrorKind, MICROS_PER_DAY,
+    MICROS_PER_SECOND, Result, format_instant_seconds, parse_instant,
 };
 use serde::Deserialize;
-use std::collections::HashMap;
 
 const MINUTE: i64 = 60 * MICROS_PER_SECOND;
 /// The vendor refuses to look back further.
@@ -53,45 +52,6 @@ struct Entry {
     deleted_date: String,
 }
 
-/// Deletions by identifier, within a period.
-struct Found {
-    first_second: i64,
-    last_second: i64,
-    by_id: HashMap<String, Deletion>,
-}
-
-impl Found {
-    fn new(start: i64, end: i64) -> Self {
-        Self {
-            first_second: start.div_euclid(MICROS_PER_SECOND),
-            last_second: end.div_euclid(MICROS_PER_SECOND),
-            by_id: HashMap::new(),
-        }
-    }
-
-    /// Keeps a deletion of the period; of several of one record the latest.
-    fn add(&mut self, deletion: Deletion) {
-        let Some(at) = deletion.deleted_at else {
-            return;
-        };
-        let second = at.div_euclid(MICROS_PER_SECOND);
-        if !(self.first_second..=self.last_second).contains(&second) {
-            return;
-        }
-        let known = self.by_id.entry(deletion.id.clone());
-        let known = known.or_insert_with(|| deletion.clone());
-        if known.deleted_at < deletion.deleted_at {
-            *known = deletion;
-        }
-    }
-
-    fn into_records(self) -> Vec<Deletion> {
-        let mut records: Vec<_> = self.by_id.into_values().collect();
-        records.sort_by(|a, b| (a.deleted_at, &a.id).cmp(&(b.deleted_at, &b.id)));
-        records
-    }
-}
-
 /// Records deleted in a period, both ends included to the second. A record that was restored since is still listed.
 ///
 /// # Errors
@@ -114,7 +74,7 @@ pub(crate) async fn deleted(
     if start < session.presumed_now() - LONGEST_AGO {
         return Err(too_long_ago());
     }
-    let mut found = Found::new(start, end);
+    let mut found = DeletionsOfPeriod::new(start, end);
     let mut asked = Asked::default();
     // The vendor cuts seconds off both ends, and wants more than a minute between them.
     let first = start - start.rem_euclid(MINUTE);
@@ -257,7 +217,7 @@ fn deletion(entry: &Entry) -> Result<Deletion> {
 async fn search_bin(
     session: &SalesforceSession,
     object: &str,
-    found: &mut Found,
+    found: &mut DeletionsOfPeriod,
     stats: &CallStats,
 ) -> Result<()> {
     let described = session.describe_one(object, stats).await?;
@@ -269,8 +229,8 @@ async fn search_bin(
         ));
     }
     let seconds = |second: i64| format_instant_seconds(second * MICROS_PER_SECOND);
-    let (Some(from), Some(to)) = (seconds(found.first_second), seconds(found.last_second + 1))
-    else {
+    let (first, last) = found.seconds();
+    let (Some(from), Some(to)) = (seconds(first), seconds(last + 1)) else {
         return Ok(());
     };
     let name = if has("Name") { ",Name" } else { "" };
@@ -293,7 +253,7 @@ async fn search_bin(
     })
     .await?;
     for deletion in in_bin {
-        match found.by_id.get_mut(&deletion.id) {
+        match found.get_mut(&deletion.id) {
             // The log's date is the deletion's own.
             Some(known) => known.name = deletion.name,
             None => found.add(deletion),
@@ -328,34 +288,6 @@ mod tests {
 
     fn at(text: &str) -> i64 {
         parse_instant(text).unwrap()
-    }
-
-    fn deleted_at(id: &str, text: &str) -> Deletion {
-        Deletion {
-            id: id.into(),
-            deleted_at: Some(at(text)),
-            name: None,
-            deleted_by: None,
-        }
-    }
-
-    #[test]
-    fn the_period_is_cut_to_the_second_and_each_record_listed_once() {
-        let mut found = Found::new(at("2024-01-01T10:00:10.5Z"), at("2024-01-01T10:00:20.1Z"));
-        for (id, text) in [
-            ("a", "2024-01-01T10:00:09.999Z"),
-            ("b", "2024-01-01T10:00:10Z"),
-            ("c", "2024-01-01T10:00:20.900Z"),
-            ("d", "2024-01-01T10:00:21Z"),
-            ("b", "2024-01-01T10:00:15Z"),
-            ("b", "2024-01-01T10:00:12Z"),
-        ] {
-            found.add(deleted_at(id, text));
-        }
-        let records = found.into_records();
-        let told: Vec<_> = records.iter().map(|record| record.id.as_str()).collect();
-        assert_eq!(told, ["b", "c"]);
-        assert_eq!(records[0].deleted_at, Some(at("2024-01-01T10:00:15Z")));
     }
 
     #[test]

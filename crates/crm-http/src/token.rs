@@ -76,6 +76,18 @@ impl<T> TokenCache<T> {
             .clone()
     }
 
+    /// Gives the token up, so that the next caller signs in anew; a refusal stays remembered.
+    pub async fn forget(&self) -> Option<Arc<T>> {
+        let mut state = self.state.lock().await;
+        if let State::Held { token, .. } = &*state {
+            let token = Arc::clone(token);
+            *state = State::Empty;
+            self.show(None);
+            return Some(token);
+        }
+        None
+    }
+
     async fn get_unless<Fut>(
         &self,
         stale: Option<&Arc<T>>,
@@ -155,6 +167,16 @@ mod tests {
         let (a, b) = tokio::join!(renew(), renew());
         assert_eq!((*a.unwrap(), *b.unwrap()), (2, 2));
         assert_eq!(host.n_sign_ins.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_given_up_is_not_shown_again() {
+        let (cache, host) = (TokenCache::default(), Host::default());
+        assert!(cache.forget().await.is_none());
+        assert_eq!(*cache.get(|| host.sign_in()).await.unwrap(), 1);
+        assert_eq!(cache.forget().await.as_deref(), Some(&1));
+        assert!(cache.peek().is_none() && cache.forget().await.is_none());
+        assert_eq!(*cache.get(|| host.sign_in()).await.unwrap(), 2);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,137 @@
+//! Oracle CRM On Demand: its options, its language, its sessions. The public surface is [`ORACLE`].
+//!
+//! Nothing here knows PostgreSQL. Planning uses `semantics.rs`, `fit.rs` and `deparse.rs`, which make no call;
+//! everything else works for a session, see `session.rs`.
+#![allow(dead_code)]
+
+mod call;
+mod envelope;
+mod error;
+mod fault;
+mod options;
+mod session;
+mod sign_in;
+
+use crm_core::{
+    Account, AggregateFunction, Capability, Connector, Conversion, FieldFacts, Filter, Fit,
+    KeyForm, Operation, OptionDef, Pushdown, Reject, RemoteField, RemoteQuery, Result, Route,
+    Session, Shape, Value, WriteLimits, Zone,
+};
+use session::OracleSession;
+use std::sync::Arc;
+
+/// The Oracle CRM On Demand connector.
+pub static ORACLE: Oracle = Oracle;
+
+/// Oracle CRM On Demand: Web Services v2.0 for records, the Service API for what stands around them.
+#[derive(Clone, Copy, Debug)]
+pub struct Oracle;
+
+/// Records that one message writes (Oracle page 5).
+const LARGEST_WRITE: usize = 20;
+/// Fields that say when a record was last changed: v1.0 names and the v2.0 ones that carry the same meaning (I-1).
+const MODIFICATION_FIELDS: &[&str] = &["LastUpdated", "ModifiedDate", "LastLoggedIn"];
+
+impl Connector for Oracle {
+    fn name(&self) -> &'static str {
+        "oracle_on_demand"
+    }
+
+    fn query_language(&self) -> &'static str {
+        "Search Spec"
+    }
+
+    fn options(&self) -> &'static [OptionDef] {
+        options::OPTIONS
+    }
+
+    fn is_vendor_host(&self, url: &str) -> bool {
+        options::is_vendor_host(url)
+    }
+
+    fn default_identifier(&self, _object: &str) -> &'static str {
+        "Id"
+    }
+
+    fn modification_fields(&self, _object: &str) -> &'static [&'static str] {
+        MODIFICATION_FIELDS
+    }
+
+    fn capability(&self, _field: &FieldFacts, _shape: Shape, _mode: Pushdown) -> Capability {
+        Capability::No("the CRM is not asked to filter")
+    }
+
+    fn fit(&self, _field: &FieldFacts, _filter: Filter<Value>) -> Fit {
+        Fit::Unpushable("the CRM is not asked to filter")
+    }
+
+    fn sorts_alike(&self, _field: &FieldFacts) -> bool {
+        // S-6: never.
+        false
+    }
+
+    fn aggregates_alike(&self, _function: AggregateFunction, _field: Option<&FieldFacts>) -> bool {
+        false
+    }
+
+    fn key_form(&self, text: &str) -> KeyForm {
+        match self.canonical_key(text) {
+            Some(_) => KeyForm::Canonical,
+            None => KeyForm::Invalid,
+        }
+    }
+
+    fn canonical_key(&self, text: &str) -> Option<String> {
+        // Row ids such as 1QA2-34ISOM: 15 characters in most WSDLs, 30 in some (Oracle page 3.6).
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        ((1..=30).contains(&text.len()) && text.bytes().all(is_plain)).then(|| text.to_owned())
+    }
+
+    fn deparse(&self, query: &RemoteQuery) -> Result<String> {
+        Ok(query.object.clone())
+    }
+
+    fn lookup_batch(&self, _query: &RemoteQuery) -> usize {
+        100
+    }
+
+    fn estimate_calls(&self, query: &RemoteQuery, rows: f64) -> f64 {
+        let rows = query.limit.map_or(rows, |limit| rows.min(limit as f64));
+        (rows / 100.0).ceil().max(1.0)
+    }
+
+    fn write_limits(&self, _operation: Operation, _route: Route) -> WriteLimits {
+        WriteLimits {
+            records: LARGEST_WRITE,
+            bytes: 4 * 1024 * 1024,
+        }
+    }
+
+    fn write_route(
+        &self,
+        _operation: Operation,
+        _records: usize,
+        _transport: Option<&str>,
+        _settles: bool,
+    ) -> Route {
+        Route::Calls
+    }
+
+    fn estimate_write_calls(&self, _operation: Operation, _route: Route, records: f64) -> f64 {
+        (records / LARGEST_WRITE as f64).ceil().max(1.0)
+    }
+
+    fn check_value(
+        &self,
+        _field: &RemoteField,
+        _conversion: Conversion,
+        _value: Option<&Value>,
+        _zone: Zone,
+    ) -> Option<Reject> {
+        None
+    }
+
+    fn open(&self, account: Account) -> Result<Arc<dyn Session>> {
+        Ok(Arc::new(OracleSession::new(account)?))
+    }
+}

@@ -1,0 +1,425 @@
+//! One signed-in account: every operation goes through [`OracleSession::exchange`].
+
+use crate::call::{Answered, Call, Trouble};
+use crate::fault::Fault;
+use crate::sign_in::{self, SignInRequest, SignedIn, auth_of};
+use crate::{envelope, error, fault};
+use crm_core::{
+    Account, AccountInfo, BoxFuture, CallStats, Deletions, Error, ErrorKind, ObjectSummary,
+    PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, Session, TicketKeeper, Usage,
+    WriteBatch, WriteReply, Zone,
+};
+use crm_http::header::{CONTENT_TYPE, COOKIE};
+use crm_http::{
+    Allotment, HttpOptions, HttpService, Patience, Replied, Reply, Request, RetryPolicy,
+    StatusCode, TokenCache, Unanswered, send_again,
+};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Least time between two requests of a session, once the service has asked for it (Oracle page 5).
+const PACE: Duration = Duration::from_millis(50);
+
+/// One account.
+pub(crate) struct OracleSession {
+    account: Account,
+    http: HttpService,
+    policy: RetryPolicy,
+    token: TokenCache<SignedIn>,
+    allotment: Allotment,
+    /// When the next request may be sent, once the service has asked for fewer.
+    pace: Mutex<Option<Instant>>,
+}
+
+impl OracleSession {
+    /// A session; nothing is sent yet.
+    pub(crate) fn new(account: Account) -> Result<Self> {
+        Ok(Self {
+            http: HttpService::new(&HttpOptions::from_account(&account))?,
+            policy: RetryPolicy::from_account(&account),
+            token: TokenCache::default(),
+            allotment: Allotment::default(),
+            pace: Mutex::new(None),
+            account,
+        })
+    }
+
+    /// The account's zone: the one that dates without a zone are in.
+    pub(crate) fn zone(&self) -> Zone {
+        self.account.zone()
+    }
+
+    /// An option of the account that is not secret.
+    pub(crate) fn option(&self, name: &str) -> Option<&str> {
+        self.account.get(name)
+    }
+
+    /// Whether custom fields go by the company's own tags.
+    pub(crate) fn custom_tags(&self) -> bool {
+        self.account.boolean("custom_tags", false)
+    }
+
+    /// Sends an operation; signs in where needed, and once more when the session has expired.
+    ///
+    /// # Errors
+    /// What the sign-in, the network or the vendor says.
+    pub(crate) async fn call(&self, call: &Call, stats: &CallStats) -> Result<Answered> {
+        Ok(self.exchange(call, stats).await?)
+    }
+
+    fn sign_in_request<'a>(&'a self, stats: &'a CallStats) -> SignInRequest<'a> {
+        SignInRequest {
+            account: &self.account,
+            http: &self.http,
+            allotment: &self.allotment,
+            policy: self.policy,
+            stats,
+        }
+    }
+
+    /// As [`Self::call`], and tells whether the vendor may have done what was asked for.
+    pub(crate) async fn exchange(
+        &self,
+        call: &Call,
+        stats: &CallStats,
+    ) -> std::result::Result<Answered, Trouble> {
+        let sign_in = || async { self.sign_in_request(stats).sign_in().await };
+        let mut token = self.token.get(sign_in).await.map_err(unsent)?;
+        let mut patience = Patience::new(self.policy);
+        let (mut renewed, mut done_before) = (false, false);
+        loop {
+            let request = self.request(call, &token).map_err(unsent)?;
+            let replied = self.send(&request, call, stats).await;
+            let replied = replied.map_err(|unanswered| Trouble {
+                may_be_done: unanswered.may_be_done || done_before,
+                ..unsent(unanswered.error)
+            })?;
+            done_before |= replied.done_before;
+            let Refusal {
+                error,
+                fault,
+                expired,
+                again,
+                may_be_done,
+            } = match read(&replied.reply) {
+                Ok(()) => {
+                    return Ok(Answered {
+                        body: replied.reply.body,
+                        done_before,
+                    });
+                }
+                Err(refusal) => *refusal,
+            };
+            if expired && !renewed && (call.repeatable || !may_be_done) {
+                renewed = true;
+                let renewal = self.token.renew(&token, sign_in).await;
+                token = renewal.map_err(|error| Trouble {
+                    may_be_done: done_before,
+                    ..unsent(error)
+                })?;
+                continue;
+            }
+            let again = match again {
+                Again::Never => false,
+                Again::AfterPause(pause) => {
+                    self.slow_down(pause);
+                    patience.wait(Some(pause), stats).await
+                }
+                Again::IfRepeatable => call.repeatable && patience.wait(None, stats).await,
+            };
+            if again {
+                done_before |= may_be_done;
+                continue;
+            }
+            return Err(Trouble {
+                error: replied.tell_tries(error),
+                fault,
+                may_be_done: may_be_done || done_before,
+            });
+        }
+    }
+
+    fn request(&self, call: &Call, token: &SignedIn) -> Result<Request> {
+        let url = sign_in::address(&self.account, sign_in::PATH)?;
+        Ok(match token.header() {
+            Some(cookie) => {
+                let body = envelope::message(None, &call.input);
+                sign_in::post(url, call, body)?.header(COOKIE, cookie)
+            }
+            None => {
+                let body = sign_in::with_credentials(&self.account, &call.input)?;
+                sign_in::post(url, call, body)?
+            }
+        })
+    }
+
+    async fn send(
+        &self,
+        request: &Request,
+        call: &Call,
+        stats: &CallStats,
+    ) -> std::result::Result<Replied, Unanswered> {
+        let attempt = || async {
+            self.allotment.admit(stats)?;
+            self.keep_pace(stats).await;
+            let mut reply = self.http.send(request, None, stats).await?;
+            // A fault comes with a status of success as well as of failure, and is looked at by itself.
+            if is_message(&reply.body) {
+                reply.status = StatusCode::OK;
+            }
+            Ok(reply)
+        };
+        send_again(self.policy, call.repeatable, stats, attempt).await
+    }
+
+    /// From now on requests keep a distance.
+    fn slow_down(&self, pause: Duration) {
+        let mut next = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        *next = Some(Instant::now() + pause);
+    }
+
+    async fn keep_pace(&self, stats: &CallStats) {
+        let wait = {
+            let mut next = self.pace.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(at) = next.as_mut() else {
+                return;
+            };
+            let now = Instant::now();
+            let turn = now.max(*at);
+            *at = turn + PACE;
+            turn - now
+        };
+        if !wait.is_zero() {
+            crm_http::pause_for(wait, stats).await;
+        }
+    }
+
+    fn info(&self) -> Option<AccountInfo> {
+        self.token.peek()?;
+        let user = sign_in::username(&self.account).unwrap_or_default();
+        let company = user.split_once('/').map_or("", |(company, _)| company);
+        let url = sign_in::address(&self.account, "").ok()?;
+        let host = url.host_str().unwrap_or_default();
+        Some(AccountInfo {
+            organization: company.to_owned(),
+            host: match url.port() {
+                Some(port) => format!("{host}:{port}"),
+                None => host.to_owned(),
+            },
+            api_version: "2.0".to_owned(),
+            auth: auth_of(&self.account).unwrap_or_default().to_owned(),
+            user,
+        })
+    }
+}
+
+/// Why a reply is none of success, and what can be done about it.
+struct Refusal {
+    error: Error,
+    fault: Option<Fault>,
+    /// A new session may cure it.
+    expired: bool,
+    again: Again,
+    may_be_done: bool,
+}
+
+enum Again {
+    Never,
+    AfterPause(Duration),
+    IfRepeatable,
+}
+
+fn unsent(error: Error) -> Trouble {
+    Trouble {
+        error,
+        fault: None,
+        may_be_done: false,
+    }
+}
+
+/// Looks a reply over: a message in UTF-8 without a fault.
+fn read(reply: &Reply) -> std::result::Result<(), Box<Refusal>> {
+    let refusal = |error| Refusal {
+        error,
+        fault: None,
+        expired: false,
+        again: Again::Never,
+        may_be_done: true,
+    };
+    if let Some(charset) = reply.header(CONTENT_TYPE.as_str()).and_then(other_charset) {
+        return Err(Box::new(refusal(Error::new(
+            ErrorKind::Undecodable,
+            format!("the reply is in the character set \"{charset}\", not in UTF-8"),
+        ))));
+    }
+    if !is_message(&reply.body) {
+        let status = reply.status;
+        return Err(Box::new(Refusal {
+            // What an ended session is answered with is not documented.
+            expired: matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
+            may_be_done: status.is_success() || reply.may_be_done(),
+            ..refusal(error::from_no_message(reply))
+        }));
+    }
+    let text = std::str::from_utf8(&reply.body).map_err(|fault| {
+        Box::new(refusal(
+            Error::new(ErrorKind::Undecodable, "the reply is not UTF-8")
+                .with_detail(format!("The first bad byte is at {}.", fault.valid_up_to())),
+        ))
+    })?;
+    let Some(fault) = fault::find(text) else {
+        return Ok(());
+    };
+    let again = match fault.code() {
+        "SBL-ODU-01005" => Again::AfterPause(Duration::from_millis(fault.wait_ms.unwrap_or(5_000))),
+        "SBL-ODU-01006" if fault.is_timeout() => Again::IfRepeatable,
+        _ => Again::Never,
+    };
+    Err(Box::new(Refusal {
+        expired: fault.is_expiry(),
+        again,
+        may_be_done: fault.may_be_done(),
+        ..refusal(error::from_fault(&fault))
+    }))
+    .map_err(|mut refusal: Box<Refusal>| {
+        refusal.fault = Some(fault);
+        refusal
+    })
+}
+
+/// The body begins as a SOAP message does.
+fn is_message(body: &[u8]) -> bool {
+    let start = &body[..body.len().min(1_024)];
+    let start = start.trim_ascii_start();
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    start.starts_with(b"<") && start.windows(8).any(|window| window == b"Envelope")
+}
+
+/// The character set that a header names, where it is not UTF-8.
+fn other_charset(content_type: &str) -> Option<&str> {
+    let charset = content_type.split(';').skip(1).find_map(|part| {
+        let (name, value) = part.split_once('=')?;
+        let is_it = name.trim().eq_ignore_ascii_case("charset");
+        is_it.then(|| value.trim().trim_matches('"'))
+    })?;
+    let is_known = ["utf-8", "utf8", "us-ascii"]
+        .iter()
+        .any(|known| charset.eq_ignore_ascii_case(known));
+    (!is_known).then_some(charset)
+}
+
+fn not_supported(what: &str) -> Error {
+    Error::new(
+        ErrorKind::NotSupported,
+        format!("this connector cannot {what}"),
+    )
+}
+
+impl Session for OracleSession {
+    fn check<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<AccountInfo>> {
+        Box::pin(async move {
+            auth_of(&self.account)?;
+            self.call(&sign_in::server_time(), stats).await?;
+            self.info().ok_or_else(|| {
+                Error::new(
+                    ErrorKind::ConnectionLost,
+                    "the sign-in was lost while it was checked",
+                )
+            })
+        })
+    }
+
+    fn objects<'a>(&'a self, _stats: &'a CallStats) -> BoxFuture<'a, Result<Vec<ObjectSummary>>> {
+        Box::pin(async { Err(not_supported("list objects")) })
+    }
+
+    fn describe<'a>(
+        &'a self,
+        _objects: &'a [String],
+        _stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Vec<RemoteObject>>> {
+        Box::pin(async { Err(not_supported("describe objects")) })
+    }
+
+    fn scan(self: Arc<Self>, _query: RemoteQuery, _stats: Arc<CallStats>) -> Box<dyn PageStream> {
+        Box::new(Unread)
+    }
+
+    fn native(
+        self: Arc<Self>,
+        _statement: &str,
+        _stats: Arc<CallStats>,
+    ) -> Result<Box<dyn PageStream>> {
+        Err(not_supported("pass a query through"))
+    }
+
+    fn count<'a>(
+        &'a self,
+        _query: &'a RemoteQuery,
+        _stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<u64>> {
+        Box::pin(async { Err(not_supported("count records")) })
+    }
+
+    fn write<'a>(
+        &'a self,
+        batch: &'a WriteBatch,
+        _tickets: &'a dyn TicketKeeper,
+        _stats: &'a CallStats,
+    ) -> BoxFuture<'a, WriteReply> {
+        let failure = not_supported("write records");
+        Box::pin(std::future::ready(WriteReply::not_applied(
+            batch.records.len(),
+            failure,
+        )))
+    }
+
+    fn settle<'a>(
+        &'a self,
+        _batch: &'a WriteBatch,
+        _ticket: Option<&'a str>,
+        _stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Vec<RecordOutcome>>> {
+        Box::pin(async { Err(not_supported("settle records")) })
+    }
+
+    fn clock<'a>(&'a self, _stats: &'a CallStats) -> BoxFuture<'a, Result<i64>> {
+        Box::pin(async { Err(not_supported("tell the CRM's time")) })
+    }
+
+    fn deleted<'a>(
+        &'a self,
+        _object: &'a str,
+        _start: i64,
+        _end: i64,
+        _stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Deletions>> {
+        Box::pin(async { Err(not_supported("list deletions")) })
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.allotment.usage()
+    }
+
+    fn signed_in(&self) -> Option<AccountInfo> {
+        self.info()
+    }
+
+    fn close<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, ()> {
+        Box::pin(async move {
+            if let Some(signed_in) = self.token.forget().await {
+                self.sign_in_request(stats).sign_off(&signed_in).await;
+            }
+        })
+    }
+}
+
+/// Pages that cannot be read.
+struct Unread;
+
+impl PageStream for Unread {
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<crm_core::Page>>> {
+        Box::pin(async { Err(not_supported("read records")) })
+    }
+}

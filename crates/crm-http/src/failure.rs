@@ -69,9 +69,19 @@ impl Failure {
                 error: with_reason(Error::new(ErrorKind::ConnectionLost, message), reason),
             };
         }
+        Self::unreachable(error, error.is_timeout(), url)
+    }
+
+    /// No connection was made: the causes say whether a later try may do better.
+    pub(crate) fn unreachable(
+        error: &(dyn StdError + 'static),
+        timed_out: bool,
+        url: &Url,
+    ) -> Self {
+        let causes = causes_of(error);
         let unreachable = Error::new(
             ErrorKind::CannotConnect,
-            format!("could not connect to \"{host}\""),
+            format!("could not connect to \"{}\"", host_of(url)),
         );
         if let Some(fault) = tls_fault(error) {
             return Self {
@@ -88,14 +98,36 @@ impl Failure {
         } else {
             Stage::NotSent
         };
-        let reason = if error.is_timeout() {
+        let reason = if timed_out {
             "The connection timed out.".into()
         } else {
-            reason
+            causes.into_iter().next_back().unwrap_or_default()
         };
         Self {
             stage,
             error: with_reason(unreachable, reason),
+        }
+    }
+
+    /// The connection broke, or nothing came in time, after the request may have been sent.
+    pub(crate) fn lost(error: Option<&(dyn StdError + 'static)>, url: &Url) -> Self {
+        let host = host_of(url);
+        let (message, reason) = match error {
+            Some(error) => {
+                let reason = causes_of(error).into_iter().next_back();
+                (
+                    format!("the connection to \"{host}\" broke"),
+                    reason.unwrap_or_else(|| error.to_string()),
+                )
+            }
+            None => (
+                format!("host \"{host}\" did not answer in time"),
+                String::new(),
+            ),
+        };
+        Self {
+            stage: Stage::Lost,
+            error: with_reason(Error::new(ErrorKind::ConnectionLost, message), reason),
         }
     }
 }
@@ -134,7 +166,7 @@ fn describe_tls(error: Error, fault: &rustls::Error) -> Error {
     }
 }
 
-fn causes_of(error: &reqwest::Error) -> Vec<String> {
+fn causes_of(error: &(dyn StdError + 'static)) -> Vec<String> {
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {

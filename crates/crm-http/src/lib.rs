@@ -6,6 +6,7 @@
 mod failure;
 mod limit;
 mod origin;
+mod pinned;
 mod retry;
 mod service;
 #[cfg(feature = "testkit")]
@@ -17,6 +18,7 @@ pub use bytes::Bytes;
 pub use failure::{Failure, Outcome, Stage};
 pub use limit::Allotment;
 pub use origin::Bearer;
+pub use pinned::{Pinned, PinnedService};
 pub use reqwest::{Method, StatusCode, header};
 pub use retry::{Patience, Replied, RetryPolicy, Unanswered, pause_for, send_again};
 pub use service::{HttpOptions, HttpService, Reply, Request};

@@ -18,7 +18,9 @@ use url::Url;
 /// Replies larger than this many bytes, decompressed, are refused: no page of any CRM comes near it.
 const LARGEST_REPLY: usize = 128 * 1024 * 1024;
 /// A whole exchange may take as long as the slowest vendor works on one call (Salesforce page, section 10).
-const LONGEST_EXCHANGE: Duration = Duration::from_secs(600);
+pub(crate) const LONGEST_EXCHANGE: Duration = Duration::from_secs(600);
+
+pub(crate) const USER_AGENT: &str = concat!("crm_fdw/", env!("CARGO_PKG_VERSION"));
 
 /// How to reach hosts, from the options every server has.
 #[derive(Clone, Debug)]
@@ -142,7 +144,7 @@ impl HttpService {
             .retry(reqwest::retry::never())
             .referer(false)
             .gzip(true)
-            .user_agent(concat!("crm_fdw/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .connect_timeout(options.connect_timeout)
             .read_timeout(options.request_timeout)
             .timeout(options.request_timeout.max(LONGEST_EXCHANGE))
@@ -168,10 +170,7 @@ impl HttpService {
         stats: &CallStats,
     ) -> Outcome {
         if request.url.scheme() != "https" {
-            return Err(unsendable(Error::new(
-                ErrorKind::CannotConnect,
-                format!("refused to reach \"{}\" without TLS", host_of(&request.url)),
-            )));
+            return Err(unsendable(without_tls(&request.url)));
         }
         let mut headers = request.headers.clone();
         if let Some(token) = token {
@@ -202,13 +201,16 @@ impl HttpService {
             failed(error)
         })?;
         stats.add_call(request.data);
-        if let Some(error) = redirected(&response, &request.url) {
+        if let Some(error) = redirected(response.status(), response.headers(), &request.url) {
             return Err(Failure::at(Stage::Redirected, error));
         }
         let mut body = Vec::with_capacity(self.expected_length(&response));
         while let Some(chunk) = response.chunk().await.map_err(failed)? {
             if body.len() + chunk.len() > self.largest_reply {
-                return Err(Failure::at(Stage::Unusable, self.too_large(&request.url)));
+                return Err(Failure::at(
+                    Stage::Unusable,
+                    too_large(self.largest_reply, &request.url),
+                ));
             }
             body.extend_from_slice(&chunk);
         }
@@ -231,32 +233,37 @@ impl HttpService {
             .min(self.largest_reply)
             .min(8 * 1024 * 1024)
     }
-
-    fn too_large(&self, url: &Url) -> Error {
-        Error::new(
-            ErrorKind::Undecodable,
-            format!(
-                "the reply of \"{}\" is larger than {} MB",
-                host_of(url),
-                self.largest_reply / (1024 * 1024)
-            ),
-        )
-        .with_hint("Ask for fewer columns, or lower the option fetch_size.")
-    }
 }
 
-fn unsendable(error: Error) -> Failure {
+pub(crate) fn too_large(largest: usize, url: &Url) -> Error {
+    Error::new(
+        ErrorKind::Undecodable,
+        format!(
+            "the reply of \"{}\" is larger than {} MB",
+            host_of(url),
+            largest / (1024 * 1024)
+        ),
+    )
+    .with_hint("Ask for fewer columns, or lower the option fetch_size.")
+}
+
+pub(crate) fn without_tls(url: &Url) -> Error {
+    Error::new(
+        ErrorKind::CannotConnect,
+        format!("refused to reach \"{}\" without TLS", host_of(url)),
+    )
+}
+
+pub(crate) fn unsendable(error: Error) -> Failure {
     Failure::at(Stage::CannotBeSent, error)
 }
 
 /// 300 and 304 are answers in their own right; the others lead elsewhere.
-fn redirected(response: &reqwest::Response, url: &Url) -> Option<Error> {
-    let status = response.status();
+pub(crate) fn redirected(status: StatusCode, headers: &HeaderMap, url: &Url) -> Option<Error> {
     if !matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308) {
         return None;
     }
-    let target = response
-        .headers()
+    let target = headers
         .get(LOCATION)
         .and_then(|location| location.to_str().ok())
         .and_then(|location| url.join(location).ok());
@@ -273,7 +280,7 @@ fn redirected(response: &reqwest::Response, url: &Url) -> Option<Error> {
     })
 }
 
-fn unusable_proxy() -> Error {
+pub(crate) fn unusable_proxy() -> Error {
     Error::new(
         ErrorKind::OptionValue,
         "option \"proxy\" is not an address of a proxy",

@@ -27,6 +27,8 @@ pub struct Seen {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: String,
+    /// Number of the connection that it came over, from 0.
+    pub connection: usize,
 }
 
 impl Seen {
@@ -50,6 +52,7 @@ pub struct Answer {
 enum Ending {
     Whole,
     CutInBody,
+    Closing,
     Silent,
 }
 
@@ -62,6 +65,13 @@ impl Answer {
             body: body.into(),
             ending: Ending::Whole,
         }
+    }
+
+    /// The connection is closed once the reply is there.
+    #[must_use]
+    pub fn and_close(mut self) -> Self {
+        self.ending = Ending::Closing;
+        self.header("connection", "close")
     }
 
     /// A reply of which half the body arrives before the connection closes.
@@ -126,8 +136,12 @@ impl Server {
         let log = Arc::clone(&seen);
         let behaviour: Arc<Behaviour> = Arc::new(behaviour);
         let accepting = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
+            for connection in 0.. {
+                let Ok((stream, _)) = listener.accept().await else {
+                    return;
+                };
                 let serving = serve(
+                    connection,
                     stream,
                     acceptor.clone(),
                     Arc::clone(&behaviour),
@@ -184,6 +198,7 @@ fn certify(name: &str) -> Result<(TlsAcceptor, String), Box<dyn std::error::Erro
 }
 
 fn serve(
+    connection: usize,
     stream: TcpStream,
     acceptor: TlsAcceptor,
     behaviour: Arc<Behaviour>,
@@ -207,7 +222,10 @@ fn serve(
                 }
             }
             let rest = buffer.split_off(head_length + body_length);
-            let seen = parse(&buffer, head_length);
+            let seen = Seen {
+                connection,
+                ..parse(&buffer, head_length)
+            };
             buffer = rest;
             let answer = behaviour(&seen);
             if let Ok(mut log) = log.lock() {
@@ -237,6 +255,9 @@ fn serve(
                 stream.write_all(&answer.body).await?;
             }
             stream.flush().await?;
+            if answer.ending == Ending::Closing {
+                return stream.shutdown().await;
+            }
         }
     })
 }
@@ -268,5 +289,6 @@ fn parse(buffer: &[u8], head_length: usize) -> Seen {
         target,
         headers,
         body: String::from_utf8_lossy(&buffer[head_length..]).into_owned(),
+        connection: 0,
     }
 }

@@ -1,6 +1,7 @@
 //! What can go wrong, by meaning.
 //! The PostgreSQL side turns a kind into an SQLSTATE; nothing here knows one.
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -112,6 +113,21 @@ impl Error {
     #[must_use]
     pub fn in_context(mut self, context: impl fmt::Display) -> Self {
         self.message = format!("{context}: {}", self.message);
+        self
+    }
+
+    /// The same error without `secret`: a host that repeats what it was sent must not bring it into a message.
+    #[must_use]
+    pub fn without(mut self, secret: &SecretString) -> Self {
+        let secret = secret.expose_secret();
+        if secret.is_empty() {
+            return self;
+        }
+        for text in [&mut self.detail, &mut self.code].into_iter().flatten() {
+            if text.contains(secret) {
+                *text = text.replace(secret, "…");
+            }
+        }
         self
     }
 

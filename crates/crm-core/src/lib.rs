@@ -11,8 +11,10 @@ mod condition;
 mod connector;
 mod deletions;
 mod error;
+pub mod json;
 mod options;
 mod page;
+mod plain;
 mod query;
 mod rules;
 mod schema;
@@ -39,6 +41,7 @@ pub use options::{
     parse_bool,
 };
 pub use page::{CellReject, Column, ColumnData, ListColumn, Page, TextColumn};
+pub use plain::Plain;
 pub use query::{Aggregate, AggregateFunction, Filter, Operator, QueryField, RemoteQuery, Sort};
 pub use rules::{Decision, Pushdown, Refusal, decide};
 pub use schema::{

@@ -3,6 +3,7 @@
 //! Nothing here knows a CRM or PostgreSQL. Everything runs on the caller's runtime and ends when its future is dropped.
 //! Read `service.rs` first, then `retry.rs` and `token.rs`.
 
+mod call;
 mod failure;
 mod limit;
 mod origin;
@@ -15,6 +16,7 @@ mod tls;
 mod token;
 
 pub use bytes::Bytes;
+pub use call::{Answered, Call, Trouble};
 pub use failure::{Failure, Outcome, Stage};
 pub use limit::Allotment;
 pub use origin::Bearer;

@@ -6,6 +6,7 @@ use crate::options::OPTIONS;
 use crate::soap_login::{self, Answer};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use crm_core::json;
 use crm_core::{Account, CallStats, Error, ErrorKind, ExposeSecret, Place, Result, SecretString};
 use crm_http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use crm_http::{Bearer, Fresh, HttpService, Method, Reply, Request, RetryPolicy, Url, send_again};
@@ -81,7 +82,7 @@ impl SignInRequest<'_> {
         let secrets = secrets.filter_map(|option| self.account.secret(option.name));
         self.ask()
             .await
-            .map_err(|error| secrets.fold(error, error::without))
+            .map_err(|error| secrets.fold(error, Error::without))
     }
 
     async fn ask(&self) -> Result<Fresh<SignIn>> {
@@ -303,8 +304,8 @@ struct TokenReply {
 
 /// The sign-in, and the refresh token that replaces the one used, if one does.
 fn granted(reply: &Reply, auth: &'static str) -> Result<(Fresh<SignIn>, Option<SecretString>)> {
-    if error::is_markup(&reply.body) {
-        return Err(error::not_json("a token"));
+    if json::is_markup(&reply.body) {
+        return Err(json::not_json("a token"));
     }
     let token: TokenReply = serde_json::from_slice(&reply.body)
         .map_err(|_| Error::new(ErrorKind::Undecodable, "the sign-in's reply cannot be read"))?;

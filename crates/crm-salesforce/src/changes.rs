@@ -3,14 +3,15 @@
 //! The deletion log is asked; the recycle bin only where the log is not kept or has gaps, since it forgets what was
 //! deleted for good.
 
-use crate::call::Call;
 use crate::deparse;
 use crate::records::{self, encoded};
-use crate::session::{SalesforceSession, json};
+use crate::session::SalesforceSession;
+use crm_core::json;
 use crm_core::{
     CallStats, Deletion, Deletions, DeletionsOfPeriod, Error, ErrorKind, MICROS_PER_DAY,
     MICROS_PER_SECOND, Result, format_instant_seconds, parse_instant,
 };
+use crm_http::Call;
 use serde::Deserialize;
 
 const MINUTE: i64 = 60 * MICROS_PER_SECOND;
@@ -194,7 +195,7 @@ async fn ask(
     );
     let call = Call::get(session.path(&rest)).for_data();
     let reply = session.call(&call, stats).await?;
-    json(&reply.body, "deleted records")
+    json::parse(&reply.body, "deleted records")
 }
 
 fn deletion(entry: &Entry) -> Result<Deletion> {

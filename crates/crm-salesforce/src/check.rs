@@ -3,7 +3,7 @@
 
 use crate::encode::{Wire, encode, shown};
 use crate::ids;
-use crate::plain::Plain;
+use crm_core::Plain;
 use crm_core::{
     Conversion, EnumerationValue, ErrorKind, Reject, RemoteField, Value, WriteField, Zone,
 };

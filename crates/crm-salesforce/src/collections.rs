@@ -3,12 +3,13 @@
 //! A create is never sent again unless it certainly did not arrive; what names its record is, as often as the policy
 //! allows (spec E-5).
 
-use crate::call::Call;
 use crate::reject::{RecordFault, reject};
 use crate::rows::{Form, Row, Rows};
-use crate::session::{SalesforceSession, json};
+use crate::session::SalesforceSession;
 use crate::{ids, outcomes::Outcomes};
+use crm_core::json;
 use crm_core::{CallStats, Error, ErrorKind, RecordOutcome};
+use crm_http::Call;
 use crm_http::header::{HeaderName, HeaderValue};
 use crm_http::{Method, Patience};
 use serde::Deserialize;
@@ -212,7 +213,7 @@ fn with_rules(session: &SalesforceSession, mut call: Call) -> Call {
 
 /// The results of `n_sent` records, in their order.
 fn results(body: &[u8], n_sent: usize) -> crm_core::Result<Vec<SaveResult>> {
-    let results: Vec<SaveResult> = json(body, "the results of a write")?;
+    let results: Vec<SaveResult> = json::parse(body, "the results of a write")?;
     if results.len() == n_sent {
         return Ok(results);
     }

@@ -3,15 +3,12 @@
 //! A walk over its text puts each cell straight into its column: no tree for a record, no string for a cell.
 //! Numbers go over as they are written. See `walk.rs` for the steps.
 
-mod walk;
-
 use crate::deparse;
-use crate::error;
 use crate::ids;
+use crm_core::json::{self, Token, Walk};
 use crm_core::{
     CellDecoder, CellReject, Column, Error, ErrorKind, Page, Raw, RemoteQuery, Result, Zone,
 };
-use walk::{Token, Walk};
 
 /// What a rejected value is shown as is cut after so many bytes.
 const LONGEST_RAW: usize = 256;
@@ -79,7 +76,7 @@ impl PageDecoder {
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it is not one.
     pub(crate) fn query_reply(&self, body: &[u8]) -> Result<QueryReply> {
-        let mut walk = Walk::new(text_of(body)?);
+        let mut walk = Walk::new(json::text_of(body, "records")?);
         let mut sink = Sink::new(self);
         let mut reply = QueryReply::default();
         let mut has_records = false;
@@ -109,7 +106,7 @@ impl PageDecoder {
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it is not a list of records.
     pub(crate) fn record_list(&self, body: &[u8]) -> Result<Page> {
-        let mut walk = Walk::new(text_of(body)?);
+        let mut walk = Walk::new(json::text_of(body, "records")?);
         let mut sink = Sink::new(self);
         sink.records(&mut walk)?;
         walk.finish()?;
@@ -254,14 +251,14 @@ impl<'d> Sink<'d> {
         let (value, raw) = match token {
             Token::Text(text) => (text, Ok(Raw::Text(text))),
             Token::Escaped(quoted) => {
-                unescaped = walk::unescaped(quoted)?;
+                unescaped = json::unescaped(quoted)?;
                 let raw = unescaped.as_deref().map(Raw::Text);
                 (
                     quoted,
                     raw.ok_or("it holds a character that does not exist"),
                 )
             }
-            Token::Nested(json) if walk::depth_of(json) > DEEPEST => {
+            Token::Nested(json) if json::depth_of(json) > DEEPEST => {
                 return Err(Error::new(
                     ErrorKind::Undecodable,
                     "the reply is nested too deeply",
@@ -349,16 +346,6 @@ impl<'d> Sink<'d> {
     }
 }
 
-fn text_of(body: &[u8]) -> Result<&str> {
-    if error::is_markup(body) {
-        return Err(error::not_json("records"));
-    }
-    std::str::from_utf8(body).map_err(|fault| {
-        Error::new(ErrorKind::Undecodable, "the reply is not UTF-8")
-            .with_detail(format!("The first bad byte is at {}.", fault.valid_up_to()))
-    })
-}
-
 fn whole_number(walk: &mut Walk<'_>) -> Result<Option<i64>> {
     match walk.value()? {
         Token::Bare("null") => Ok(None),
@@ -382,24 +369,9 @@ fn link(walk: &mut Walk<'_>) -> Result<Option<String>> {
         Token::Text(text) => Ok(Some(text.into())),
         Token::Escaped(quoted) => serde_json::from_str(quoted)
             .map(Some)
-            .map_err(|fault| undecodable(&fault)),
+            .map_err(|fault| json::undecodable(&fault)),
         _ => Err(walk.unexpected()),
     }
-}
-
-/// Says where a reply breaks, never what it holds.
-pub(crate) fn undecodable(fault: &serde_json::Error) -> Error {
-    use serde_json::error::Category;
-    let message = match fault.classify() {
-        Category::Eof => "the reply ends too early",
-        Category::Syntax => "the reply is broken",
-        Category::Data | Category::Io => "the reply is not what was asked for",
-    };
-    Error::new(ErrorKind::Undecodable, message).with_detail(format!(
-        "JSON line {}, column {}",
-        fault.line(),
-        fault.column()
-    ))
 }
 
 fn shortened(value: &str) -> String {

@@ -1,8 +1,8 @@
 //! Remote metadata into objects and fields (Salesforce page, section 3).
 
-use crate::session::json;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use crm_core::json;
 use crm_core::{
     ColumnType, EnumerationValue, ObjectSummary, RecordVariant, RemoteField, RemoteObject, Result,
 };
@@ -195,7 +195,7 @@ struct PicklistValue {
 /// # Errors
 /// When it is not one.
 pub(crate) fn object(body: &[u8]) -> Result<RemoteObject> {
-    let described: ObjectDescribe = json(body, "the description of an object")?;
+    let described: ObjectDescribe = json::parse(body, "the description of an object")?;
     let object_name = described.head.name.clone();
     let has = |name: &str| {
         described
@@ -442,7 +442,7 @@ mod tests {
                 .all(|field| field.column_type.is_some())
         );
         let listed = include_bytes!("../tests/fixtures/describe_global.json");
-        let listed: GlobalDescribe = json(listed, "").unwrap();
+        let listed: GlobalDescribe = json::parse(listed, "").unwrap();
         let objects = listed.into_objects();
         let account = objects
             .iter()

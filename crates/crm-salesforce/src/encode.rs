@@ -2,7 +2,7 @@
 //! Salesforce page 8.1, 7 and 11). Nothing is sent that would be read back as something else.
 
 use crate::fit::{FIRST_DAY, LAST_DAY};
-use crate::plain::Plain;
+use crm_core::Plain;
 use crm_core::{
     Conversion, ErrorKind, MICROS_PER_DAY, Reject, Value, WriteField, Zone, day_in_zone,
     day_start_in_zone, format_date, format_instant_millis, format_time_millis,

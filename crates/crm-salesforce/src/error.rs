@@ -1,6 +1,6 @@
 //! Salesforce's error codes and what they mean to someone who writes SQL (Salesforce page 8.5).
 
-use crm_core::{Error, ErrorKind, ExposeSecret, SecretString};
+use crm_core::{Error, ErrorKind};
 use crm_http::{Reply, StatusCode};
 use serde::Deserialize;
 
@@ -320,34 +320,6 @@ fn detail(status: StatusCode, fault: &Fault) -> String {
         (false, true) => fault.code.clone(),
         (false, false) => format!("{}: {text}", fault.code),
     }
-}
-
-/// The same error without `secret`: a host that repeats what it was sent must not bring it into a message.
-pub(crate) fn without(error: Error, secret: &SecretString) -> Error {
-    let secret = secret.expose_secret();
-    let holds = |text: Option<&str>| text.is_some_and(|text| text.contains(secret));
-    if secret.is_empty() || !(holds(error.detail()) || holds(error.code())) {
-        return error;
-    }
-    let detail = error.detail().map(|detail| detail.replace(secret, "…"));
-    let code = error.code().map(|code| code.replace(secret, "…"));
-    error
-        .with_detail(detail.unwrap_or_default())
-        .with_code(code.unwrap_or_default())
-}
-
-/// The error for a body that is not what was asked for: a sign-in page, a proxy's message.
-pub(crate) fn not_json(what: &str) -> Error {
-    Error::new(
-        ErrorKind::Undecodable,
-        format!("the reply is a page for people instead of {what}"),
-    )
-    .with_hint("A proxy or a sign-in page may have answered in the CRM's place. Check the server options url and proxy.")
-}
-
-/// The body looks like HTML or XML.
-pub(crate) fn is_markup(body: &[u8]) -> bool {
-    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
 }
 
 #[cfg(test)]

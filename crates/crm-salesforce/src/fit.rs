@@ -3,8 +3,8 @@
 //! What lies outside is answered by its meaning: no record can hold it, or every record that holds anything passes.
 
 use crate::ids;
-use crate::plain::Plain;
 use crate::semantics::FieldKind;
+use crm_core::Plain;
 use crm_core::{FieldFacts, Filter, Fit, KeyForm, MICROS_PER_SECOND, Operator, Value};
 use std::cmp::Ordering;
 

@@ -5,16 +5,17 @@
 //! A caller that goes away leaves the job as it is, for nothing can be sent any more; [`crate::settle`] finds it by its
 //! name, aborts it where it is still open, and reads its results where it is not.
 
-use crate::call::{Call, Trouble};
 use crate::encode::Wire;
 use crate::outcomes::Outcomes;
 use crate::reject::{RecordFault, reject};
 use crate::results::{Echo, Matcher};
 use crate::rows::{Form, Row, Rows};
-use crate::session::{SalesforceSession, json};
+use crate::session::SalesforceSession;
+use crm_core::json;
 use crm_core::{CallStats, Error, ErrorKind, RecordOutcome, Result, TicketKeeper};
 use crm_http::header::{ACCEPT, HeaderValue};
 use crm_http::{Bytes, Method, Patience, pause_for};
+use crm_http::{Call, Trouble};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -244,7 +245,7 @@ impl Run<'_> {
         // A job that nobody knows of stays open and does nothing, so asking for one again does no harm.
         let call = Call::post(self.session.path("jobs/ingest"), body).for_data();
         let reply = self.session.call(&call, self.stats).await?;
-        let job: Job = json(&reply.body, "a job")?;
+        let job: Job = json::parse(&reply.body, "a job")?;
         if is_job_name(&job.id) {
             return Ok(job.id);
         }
@@ -327,7 +328,7 @@ pub(crate) async fn look_at(
 ) -> std::result::Result<Job, Trouble> {
     let call = Call::get(job_path(session, job, "")).for_data();
     let answered = session.exchange(&call, stats).await?;
-    json(&answered.reply.body, "a job").map_err(|error| Trouble {
+    json::parse(&answered.reply.body, "a job").map_err(|error| Trouble {
         error,
         may_be_done: false,
         status: Some(answered.reply.status),

@@ -4,7 +4,6 @@
 //! everything else works for a session, see `session.rs`.
 
 mod auth;
-mod call;
 mod changes;
 mod check;
 mod collections;
@@ -21,7 +20,6 @@ mod lookup;
 mod native;
 mod options;
 mod outcomes;
-mod plain;
 mod records;
 mod reject;
 mod results;

@@ -1,7 +1,6 @@
 //! Records fetched by their identifiers (spec S-4): by the collections interface, 2,000 a call, or by a query where
 //! a parent's field is wanted, which that interface does not give (Salesforce page 8.2).
 
-use crate::call::Call;
 use crate::decode::PageDecoder;
 use crate::deparse;
 use crate::ids;
@@ -10,6 +9,7 @@ use crate::session::SalesforceSession;
 use crm_core::{
     BoxFuture, CallStats, Error, ErrorKind, Filter, Page, PageStream, RemoteQuery, Result, Value,
 };
+use crm_http::Call;
 use serde::Serialize;
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,14 +1,13 @@
 //! A statement in the vendor's own language, passed through as it is: read-only, a document a record (spec S-14).
 
-use crate::call::Call;
-use crate::decode::undecodable;
-use crate::error;
 use crate::scan::{self, Followed};
 use crate::session::SalesforceSession;
+use crm_core::json;
 use crm_core::{
     BoxFuture, CallStats, CellDecoder, CellReject, Column, ColumnType, Conversion, Error,
     ErrorKind, Page, PageStream, Raw, Result,
 };
+use crm_http::Call;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -80,11 +79,11 @@ impl Documents {
                     self.session.call(&call, &self.stats).await?.body
                 }
             };
-            if error::is_markup(&body) {
-                return Err(error::not_json("records"));
+            if json::is_markup(&body) {
+                return Err(json::not_json("records"));
             }
             let reply: Reply<'_> =
-                serde_json::from_slice(&body).map_err(|fault| undecodable(&fault))?;
+                serde_json::from_slice(&body).map_err(|fault| json::undecodable(&fault))?;
             let is_first = matches!(self.state, State::First(_));
             if is_first {
                 self.announced = reply.total_size.and_then(|total| u64::try_from(total).ok());

@@ -1,9 +1,10 @@
 //! Records of a statement as they come, for the few reads that are no scan: small, with known fields.
 
-use crate::call::Call;
 use crate::ids;
-use crate::session::{SalesforceSession, json};
+use crate::session::SalesforceSession;
+use crm_core::json;
 use crm_core::{CallStats, Error, ErrorKind, Result};
+use crm_http::Call;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -53,7 +54,7 @@ pub(crate) async fn each(
     let mut followed = HashSet::new();
     loop {
         let reply = session.call(&Call::get(&link).for_data(), stats).await?;
-        let page: Page = json(&reply.body, "records")?;
+        let page: Page = json::parse(&reply.body, "records")?;
         for record in &page.records {
             show(&Record(record));
         }

@@ -3,6 +3,7 @@
 
 use crate::ids;
 use crate::rows::{Form, Row, Rows};
+use crm_core::json;
 use crm_core::{Error, ErrorKind, RecordOutcome, Result};
 use crm_http::Bytes;
 use std::collections::hash_map::RandomState;
@@ -36,8 +37,8 @@ impl Echo {
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it does not begin as CSV.
     pub(crate) fn read(body: Bytes) -> Result<Self> {
-        if crate::error::is_markup(&body) {
-            return Err(crate::error::not_json("the results of a job"));
+        if json::is_markup(&body) {
+            return Err(json::not_json("the results of a job"));
         }
         let mut echo = Self {
             header: csv::StringRecord::new(),

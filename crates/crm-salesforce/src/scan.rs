@@ -3,13 +3,13 @@
 //! A page is asked for again when it is lost, since asking changes nothing; what arrives is counted against what was
 //! announced (spec S-10).
 
-use crate::call::Call;
 use crate::decode::{PageDecoder, QueryReply};
 use crate::deparse;
 use crate::lookup::Lookups;
 use crate::session::{SalesforceSession, Subreply};
 use crm_core::{BoxFuture, CallStats, Error, ErrorKind, Page, PageStream, RemoteQuery, Result};
 use crm_http::Bytes;
+use crm_http::Call;
 use crm_http::header::{HeaderName, HeaderValue};
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;

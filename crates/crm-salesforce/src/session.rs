@@ -1,11 +1,11 @@
 //! One signed-in account: every call goes through [`SalesforceSession::call`].
 
 use crate::auth::{SignIn, SignInRequest, auth_of};
-use crate::call::{Answered, Call, Trouble};
 use crate::describe::{DescribeCache, Described, GlobalDescribe};
 use crate::error::Fault;
 use crate::native::Documents;
-use crate::{changes, decode, deparse, describe, error, options, scan, settle, variants, write};
+use crate::{changes, deparse, describe, error, options, scan, settle, variants, write};
+use crm_core::json;
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Deletions, Error, ErrorKind, ObjectSummary,
     PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, SecretString, Session,
@@ -16,6 +16,7 @@ use crm_http::{
     Allotment, HttpOptions, HttpService, Reply, Request, RetryPolicy, StatusCode, TokenCache,
     send_again,
 };
+use crm_http::{Answered, Call, Trouble};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -144,7 +145,7 @@ impl SalesforceSession {
                 })?;
                 continue;
             }
-            let error = error::without(error::from_reply(&replied.reply), token.bearer.secret());
+            let error = error::from_reply(&replied.reply).without(token.bearer.secret());
             return Err(Trouble {
                 may_be_done: replied.may_be_done() || done_before,
                 error: replied.tell_tries(error),
@@ -202,11 +203,12 @@ impl SalesforceSession {
                 all_or_none: false,
                 composite_request: requests.collect(),
             };
-            let body = serde_json::to_vec(&body).map_err(|error| decode::undecodable(&error))?;
+            let body = serde_json::to_vec(&body).map_err(|error| json::undecodable(&error))?;
             let mut call = Call::post(self.path("composite"), body);
             call.data = data;
             let reply = self.call(&call, stats).await?;
-            let reply: CompositeReply = json(&reply.body, "the replies to several requests")?;
+            let reply: CompositeReply =
+                json::parse(&reply.body, "the replies to several requests")?;
             if reply.composite_response.len() != chunk.len() {
                 return Err(Error::new(
                     ErrorKind::Undecodable,
@@ -281,7 +283,7 @@ impl SalesforceSession {
             // The sign-in's own words are the better ones, but it must still be seen to work.
             (Some(told), _) => told,
             (None, Ok(reply)) => {
-                let info: UserInfo = json(&reply.body, "the user's identity")?;
+                let info: UserInfo = json::parse(&reply.body, "the user's identity")?;
                 (info.preferred_username, info.organization_id)
             }
             (None, Err(error)) if error.kind() == ErrorKind::NotPermitted => {
@@ -337,7 +339,7 @@ impl Session for SalesforceSession {
     fn objects<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<Vec<ObjectSummary>>> {
         Box::pin(async move {
             let reply = self.call(&Call::get(self.path("sobjects")), stats).await?;
-            let listed: GlobalDescribe = json(&reply.body, "a list of objects")?;
+            let listed: GlobalDescribe = json::parse(&reply.body, "a list of objects")?;
             Ok(listed.into_objects())
         })
     }
@@ -485,14 +487,6 @@ impl Subreply {
     }
 }
 
-/// Reads a reply that is not a page of records.
-pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8], what: &str) -> Result<T> {
-    if error::is_markup(body) {
-        return Err(error::not_json(what));
-    }
-    serde_json::from_slice(body).map_err(|error| decode::undecodable(&error))
-}
-
 fn local_clock() -> i64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.map_or(0, |since| {
@@ -579,7 +573,7 @@ mod tests {
         let recorded = |name: &str| {
             let one = all.iter().find(|one| one["name"] == name).unwrap();
             let body = one["response"]["body"].as_str().unwrap();
-            json::<CompositeReply>(body.as_bytes(), "")
+            json::parse::<CompositeReply>(body.as_bytes(), "")
                 .unwrap()
                 .composite_response
         };

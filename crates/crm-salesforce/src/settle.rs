@@ -7,10 +7,10 @@ use crate::deparse;
 use crate::encode::Wire;
 use crate::ingest::{self, Stage};
 use crate::outcomes::Outcomes;
-use crate::plain::Plain;
 use crate::records::{self, encoded};
 use crate::rows::{Row, Rows};
 use crate::session::SalesforceSession;
+use crm_core::Plain;
 use crm_core::{
     CallStats, Error, ErrorKind, Filter, Operation, RecordOutcome, Result, Value, WriteBatch,
     check_batch,

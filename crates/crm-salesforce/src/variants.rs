@@ -1,10 +1,11 @@
 //! Which values of a picklist each record type offers (Salesforce page 3.5): the user interface's API tells, for fewer
 //! objects than can be described.
 
-use crate::call::Call;
-use crate::session::{SalesforceSession, json};
+use crate::session::SalesforceSession;
 use crate::{deparse, ids};
+use crm_core::json;
 use crm_core::{CallStats, ErrorKind, RemoteObject, Result};
+use crm_http::Call;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 
@@ -71,7 +72,7 @@ async fn ask(
     let object = deparse::object_name(object)?;
     let rest = format!("ui-api/object-info/{object}/picklist-values/{record_type}");
     let reply = session.call(&Call::get(session.path(&rest)), stats).await?;
-    let reply: Reply = json(&reply.body, "the values of a record type")?;
+    let reply: Reply = json::parse(&reply.body, "the values of a record type")?;
     let values_of = |list: Picklist| list.values.into_iter().map(|entry| entry.value).collect();
     Ok(reply.picklist_field_values.map(|fields| {
         let by_field = fields.into_iter();

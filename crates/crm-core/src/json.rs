@@ -3,14 +3,14 @@
 //! What is rare (objects and lists as values, texts with escapes) is left to `serde_json`; what is frequent (keys, texts,
 //! numbers) is read here, because a page has a hundred thousand of them.
 
-use super::undecodable;
-use crm_core::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 
 /// One value, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Token<'a> {
+pub enum Token<'a> {
     /// A text without escapes, without its quotes.
     Text(&'a str),
     /// A text with a backslash in it, in its quotes: what stands behind the backslash is still to be judged.
@@ -23,7 +23,7 @@ pub(super) enum Token<'a> {
 
 /// A place in the text.
 #[derive(Debug)]
-pub(super) struct Walk<'a> {
+pub struct Walk<'a> {
     text: &'a str,
     at: usize,
     /// A member has just been taken, so a comma or the end must follow.
@@ -32,7 +32,7 @@ pub(super) struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     /// At the beginning of a value.
-    pub(super) fn new(text: &'a str) -> Self {
+    pub fn new(text: &'a str) -> Self {
         let mut walk = Self {
             text,
             at: 0,
@@ -43,7 +43,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What is still to be walked.
-    pub(super) fn rest(&self) -> &'a str {
+    pub fn rest(&self) -> &'a str {
         &self.text[self.at..]
     }
 
@@ -51,7 +51,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it is not one.
-    pub(super) fn open_object(&mut self) -> Result<()> {
+    pub fn open_object(&mut self) -> Result<()> {
         self.open(b'{')
     }
 
@@ -59,7 +59,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it is not one.
-    pub(super) fn open_list(&mut self) -> Result<()> {
+    pub fn open_list(&mut self) -> Result<()> {
         self.open(b'[')
     }
 
@@ -68,7 +68,7 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// [`ErrorKind::Undecodable`] when neither follows.
     #[inline]
-    pub(super) fn has_key(&mut self) -> Result<bool> {
+    pub fn has_key(&mut self) -> Result<bool> {
         self.has_more(b'}')
     }
 
@@ -76,13 +76,13 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Undecodable`] when neither follows.
-    pub(super) fn has_element(&mut self) -> Result<bool> {
+    pub fn has_element(&mut self) -> Result<bool> {
         self.has_more(b']')
     }
 
     /// Takes the next key if it is this one, written without escapes.
     #[inline]
-    pub(super) fn take_key(&mut self, name: &str) -> Result<bool> {
+    pub fn take_key(&mut self, name: &str) -> Result<bool> {
         let rest = &self.text.as_bytes()[self.at..];
         let end = name.len() + 1;
         if rest.len() <= end || rest[0] != b'"' || rest[end] != b'"' {
@@ -100,7 +100,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it is not one.
-    pub(super) fn key(&mut self) -> Result<Cow<'a, str>> {
+    pub fn key(&mut self) -> Result<Cow<'a, str>> {
         if self.peek() != b'"' {
             return Err(self.unexpected());
         }
@@ -115,7 +115,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Takes a null, if it is one.
-    pub(super) fn take_null(&mut self) -> bool {
+    pub fn take_null(&mut self) -> bool {
         let rest = &self.text.as_bytes()[self.at..];
         let is_null = rest.starts_with(b"null") && rest.get(4).is_none_or(|byte| is_end(*byte));
         if is_null {
@@ -130,7 +130,7 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it is not one.
     #[inline]
-    pub(super) fn value(&mut self) -> Result<Token<'a>> {
+    pub fn value(&mut self) -> Result<Token<'a>> {
         let token = match self.peek() {
             b'"' => self.string()?,
             b'{' | b'[' => Token::Nested(self.whole_value()?),
@@ -144,7 +144,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Undecodable`] when it is not one.
-    pub(super) fn skip_value(&mut self) -> Result<()> {
+    pub fn skip_value(&mut self) -> Result<()> {
         match self.value()? {
             Token::Escaped(quoted) => unescaped(quoted).map(|_| ()),
             Token::Text(_) | Token::Nested(_) | Token::Bare(_) => Ok(()),
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
     ///
     /// # Errors
     /// [`ErrorKind::Undecodable`] when something does.
-    pub(super) fn finish(&self) -> Result<()> {
+    pub fn finish(&self) -> Result<()> {
         if self.at == self.text.len() {
             Ok(())
         } else {
@@ -164,7 +164,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The reply has another shape than wanted, here.
-    pub(super) fn unexpected(&self) -> Error {
+    pub fn unexpected(&self) -> Error {
         let message = if self.at >= self.text.len() {
             "the reply ends too early"
         } else {
@@ -301,12 +301,66 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// Reads a reply that is not a page of records; `what` names it for the user.
+///
+/// # Errors
+/// [`ErrorKind::Undecodable`] when it is something else.
+pub fn parse<'a, T: Deserialize<'a>>(body: &'a [u8], what: &str) -> Result<T> {
+    if is_markup(body) {
+        return Err(not_json(what));
+    }
+    serde_json::from_slice(body).map_err(|fault| undecodable(&fault))
+}
+
+/// The text of a reply that should hold `what` as JSON.
+///
+/// # Errors
+/// [`ErrorKind::Undecodable`] when it is markup or not UTF-8.
+pub fn text_of<'a>(body: &'a [u8], what: &str) -> Result<&'a str> {
+    if is_markup(body) {
+        return Err(not_json(what));
+    }
+    std::str::from_utf8(body).map_err(|fault| {
+        Error::new(ErrorKind::Undecodable, "the reply is not UTF-8")
+            .with_detail(format!("The first bad byte is at {}.", fault.valid_up_to()))
+    })
+}
+
+/// The body looks like HTML or XML.
+pub fn is_markup(body: &[u8]) -> bool {
+    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+}
+
+/// The error for a body that is not what was asked for: a sign-in page, a proxy's message.
+pub fn not_json(what: &str) -> Error {
+    Error::new(
+        ErrorKind::Undecodable,
+        format!("the reply is a page for people instead of {what}"),
+    )
+    .with_hint("A proxy or a sign-in page may have answered in the CRM's place. Check the server options url and proxy.")
+}
+
+/// Says where a reply breaks, never what it holds.
+pub fn undecodable(fault: &serde_json::Error) -> Error {
+    use serde_json::error::Category;
+    let message = match fault.classify() {
+        Category::Eof => "the reply ends too early",
+        Category::Syntax => "the reply is broken",
+        Category::Data | Category::Io => "the reply is not what was asked for",
+    };
+    Error::new(ErrorKind::Undecodable, message).with_detail(format!(
+        "JSON line {}, column {}",
+        fault.line(),
+        fault.column()
+    ))
+}
+
 /// The text that a string with escapes stands for; nothing where it holds half a surrogate pair, which JSON allows and
 /// text does not.
 ///
 /// # Errors
 /// [`ErrorKind::Undecodable`] when an escape is none.
-pub(super) fn unescaped(quoted: &str) -> Result<Option<String>> {
+pub fn unescaped(quoted: &str) -> Result<Option<String>> {
     match serde_json::from_str(quoted) {
         Ok(text) => Ok(Some(text)),
         Err(_) => serde_json::from_str::<IgnoredAny>(quoted)
@@ -316,7 +370,7 @@ pub(super) fn unescaped(quoted: &str) -> Result<Option<String>> {
 }
 
 /// How deep a value is nested; the value is known to be JSON.
-pub(super) fn depth_of(json: &str) -> usize {
+pub fn depth_of(json: &str) -> usize {
     let (mut depth, mut deepest, mut in_text, mut is_escaped) = (0_usize, 0, false, false);
     for byte in json.bytes() {
         match byte {

@@ -1,11 +1,14 @@
-//! One call to the instance, and how it can end. It is sent by [`crate::session::SalesforceSession::exchange`].
+//! One call to a signed-in host, and how it can end. A connector's session sends it.
 
+use crate::service::Reply;
+use bytes::Bytes;
 use crm_core::Error;
-use crm_http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
-use crm_http::{Bytes, Method, Reply, StatusCode};
+use reqwest::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use reqwest::{Method, StatusCode};
 
-/// One call to the instance.
-pub(crate) struct Call {
+/// One call to a signed-in host.
+#[derive(Debug)]
+pub struct Call {
     /// Its method.
     pub method: Method,
     /// A path, or a link that a reply gave.
@@ -21,7 +24,8 @@ pub(crate) struct Call {
 }
 
 /// A reply of success.
-pub(crate) struct Answered {
+#[derive(Debug)]
+pub struct Answered {
     /// The reply.
     pub reply: Reply,
     /// An earlier try, whose reply was lost, may have done what was asked for.
@@ -29,7 +33,8 @@ pub(crate) struct Answered {
 }
 
 /// No reply of success.
-pub(crate) struct Trouble {
+#[derive(Debug)]
+pub struct Trouble {
     /// What the user is told.
     pub error: Error,
     /// The vendor may have done what was asked for all the same.
@@ -46,7 +51,7 @@ impl From<Trouble> for Error {
 
 impl Call {
     /// A call without a body that may be sent again.
-    pub(crate) fn new(method: Method, link: impl Into<String>) -> Self {
+    pub fn new(method: Method, link: impl Into<String>) -> Self {
         Self {
             method,
             link: link.into(),
@@ -58,39 +63,39 @@ impl Call {
     }
 
     /// A GET.
-    pub(crate) fn get(link: impl Into<String>) -> Self {
+    pub fn get(link: impl Into<String>) -> Self {
         Self::new(Method::GET, link)
     }
 
     /// A POST of JSON that only reads.
-    pub(crate) fn post(link: impl Into<String>, body: Vec<u8>) -> Self {
+    pub fn post(link: impl Into<String>, body: Vec<u8>) -> Self {
         Self::new(Method::POST, link).body("application/json", body)
     }
 
     /// Sets the body.
     #[must_use]
-    pub(crate) fn body(mut self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
+    pub fn body(mut self, content_type: &'static str, body: impl Into<Bytes>) -> Self {
         self.body = Some(body.into());
         self.header(CONTENT_TYPE, HeaderValue::from_static(content_type))
     }
 
     /// Marks it as doing something that must not be done twice.
     #[must_use]
-    pub(crate) fn once(mut self) -> Self {
+    pub fn once(mut self) -> Self {
         self.repeatable = false;
         self
     }
 
     /// Adds a header.
     #[must_use]
-    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
 
     /// Marks it as fetching records.
     #[must_use]
-    pub(crate) fn for_data(mut self) -> Self {
+    pub fn for_data(mut self) -> Self {
         self.data = true;
         self
     }

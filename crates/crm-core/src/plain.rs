@@ -2,7 +2,7 @@
 
 /// A number in plain digits: sign, digits before the point, digits after it without trailing zeros.
 #[derive(Debug)]
-pub(crate) struct Plain {
+pub struct Plain {
     /// Below zero.
     pub negative: bool,
     /// Digits before the point, without leading zeros.
@@ -13,7 +13,7 @@ pub(crate) struct Plain {
 
 impl Plain {
     /// Reads sign, digits, point, digits and an exponent. Nothing for anything else, or for an exponent out of reason.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),
@@ -49,13 +49,13 @@ impl Plain {
     }
 
     /// Digits that count.
-    pub(crate) fn significant_digits(&self) -> usize {
+    pub fn significant_digits(&self) -> usize {
         let all = format!("{}{}", self.whole, self.fraction);
         all.trim_matches('0').len()
     }
 
     /// The number without an exponent.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let sign = if self.negative { "-" } else { "" };
         let whole = if self.whole.is_empty() {
             "0"
@@ -70,7 +70,7 @@ impl Plain {
     }
 
     /// The whole number below, if it is within 128 bits.
-    pub(crate) fn floor(&self) -> Option<i128> {
+    pub fn floor(&self) -> Option<i128> {
         let whole: i128 = if self.whole.is_empty() {
             0
         } else {

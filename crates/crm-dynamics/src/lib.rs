@@ -1,0 +1,145 @@
+//! Microsoft Dynamics CRM and Dataverse: options, language, sessions. The public surface is [`DYNAMICS`].
+//!
+//! Nothing here knows PostgreSQL. Planning uses `semantics.rs`, `fit.rs` and `deparse.rs`, which make no call;
+//! everything else works for a session, see `session.rs`. Records travel by OData, or on premise by SOAP (`soap/`).
+
+// Parts of the crate stand before those that call them.
+#![allow(dead_code)]
+
+mod auth;
+mod changes;
+mod check;
+mod deferred;
+mod deleted;
+mod deparse;
+mod describe;
+mod error;
+mod fit;
+mod ids;
+mod lookup;
+mod native;
+mod ntlm;
+mod options;
+mod probe;
+mod scan;
+mod semantics;
+mod session;
+mod settle;
+mod soap;
+mod write;
+
+use crm_core::{
+    Account, AggregateFunction, Capability, Connector, Conversion, FieldFacts, Filter, Fit,
+    KeyForm, Operation, OptionDef, Pushdown, Reject, RemoteField, RemoteQuery, Result, Route,
+    Session, Shape, Value, WriteLimits, Zone,
+};
+use session::DynamicsSession;
+use std::sync::Arc;
+
+/// The Dynamics connector.
+pub static DYNAMICS: Dynamics = Dynamics;
+
+/// Dynamics CRM on premise, Dynamics 365 and Dataverse.
+#[derive(Clone, Copy, Debug)]
+pub struct Dynamics;
+
+impl Connector for Dynamics {
+    fn name(&self) -> &'static str {
+        "dynamics"
+    }
+
+    fn query_language(&self) -> &'static str {
+        "OData"
+    }
+
+    fn options(&self) -> &'static [OptionDef] {
+        options::OPTIONS
+    }
+
+    fn is_vendor_host(&self, url: &str) -> bool {
+        options::is_vendor_host(url)
+    }
+
+    fn modification_fields(&self, _object: &str) -> &'static [&'static str] {
+        describe::MODIFICATION_FIELDS
+    }
+
+    /// Every entity names its own; a table made by hand should say. `activityid` and the like are rare enough.
+    fn default_identifier(&self, object: &str) -> &'static str {
+        describe::usual_identifier(object)
+    }
+
+    fn capability(&self, field: &FieldFacts, shape: Shape, _mode: Pushdown) -> Capability {
+        semantics::capability(field, shape)
+    }
+
+    fn fit(&self, field: &FieldFacts, filter: Filter<Value>) -> Fit {
+        fit::fit(field, filter)
+    }
+
+    fn sorts_alike(&self, field: &FieldFacts) -> bool {
+        semantics::sorts_alike(field)
+    }
+
+    fn aggregates_alike(&self, function: AggregateFunction, field: Option<&FieldFacts>) -> bool {
+        semantics::aggregates_alike(function, field)
+    }
+
+    fn key_form(&self, text: &str) -> KeyForm {
+        ids::form(text)
+    }
+
+    fn canonical_key(&self, text: &str) -> Option<String> {
+        ids::canonical(text)
+    }
+
+    fn deparse(&self, query: &RemoteQuery) -> Result<String> {
+        deparse::query(query)
+    }
+
+    fn lookup_batch(&self, _query: &RemoteQuery) -> usize {
+        lookup::BATCH
+    }
+
+    fn estimate_calls(&self, query: &RemoteQuery, rows: f64) -> f64 {
+        scan::estimate_calls(query, rows)
+    }
+
+    fn write_limits(&self, operation: Operation, _route: Route) -> WriteLimits {
+        write::limits(operation)
+    }
+
+    /// The interface has no jobs that answer for each record.
+    fn write_route(
+        &self,
+        _operation: Operation,
+        _records: usize,
+        _transport: Option<&str>,
+        _settles: bool,
+    ) -> Route {
+        Route::Calls
+    }
+
+    fn estimate_write_calls(&self, operation: Operation, _route: Route, records: f64) -> f64 {
+        write::estimate_calls(operation, records)
+    }
+
+    fn check_value(
+        &self,
+        field: &RemoteField,
+        conversion: Conversion,
+        value: Option<&Value>,
+        zone: Zone,
+    ) -> Option<Reject> {
+        check::check_value(field, conversion, value, zone)
+    }
+
+    /// Every entity does; the vendor advises it where answers may be lost (Dynamics page 7.1).
+    fn takes_identifiers(&self, _object: &str) -> bool {
+        true
+    }
+
+    fn open(&self, account: Account) -> Result<Arc<dyn Session>> {
+        Ok(Arc::new(DynamicsSession::new(account)?))
+    }
+}

@@ -8,6 +8,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
 
+mod writing;
+
+pub use writing::{is_number, push_text};
+
 /// One value, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Token<'a> {
@@ -248,7 +252,7 @@ impl<'a> Walk<'a> {
         let bytes = &self.text.as_bytes()[self.at..];
         let length = bytes.iter().position(|byte| is_end(*byte));
         let bare = &self.text[self.at..self.at + length.unwrap_or(bytes.len())];
-        if !matches!(bare, "null" | "true" | "false") && !is_number(bare.as_bytes()) {
+        if !matches!(bare, "null" | "true" | "false") && !is_number(bare) {
             return Err(self.unexpected());
         }
         self.at += bare.len();
@@ -418,33 +422,6 @@ fn is_space(byte: u8) -> bool {
 
 fn is_end(byte: u8) -> bool {
     matches!(byte, b',' | b'}' | b']') || is_space(byte)
-}
-
-/// Sign, digits without leading zeros, fraction, exponent (RFC 8259, section 6).
-fn is_number(text: &[u8]) -> bool {
-    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let unsigned = text.strip_prefix(b"-").unwrap_or(text);
-    let n_whole = digits(unsigned);
-    if n_whole == 0 || (n_whole > 1 && unsigned[0] == b'0') {
-        return false;
-    }
-    let mut rest = &unsigned[n_whole..];
-    if let Some(fraction) = rest.strip_prefix(b".") {
-        let n_fraction = digits(fraction);
-        if n_fraction == 0 {
-            return false;
-        }
-        rest = &fraction[n_fraction..];
-    }
-    if let [b'e' | b'E', exponent @ ..] = rest {
-        let exponent = match exponent {
-            [b'+' | b'-', digits @ ..] => digits,
-            digits => digits,
-        };
-        let n_exponent = digits(exponent);
-        return n_exponent > 0 && n_exponent == exponent.len();
-    }
-    rest.is_empty()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod deletions;
 mod error;
 pub mod json;
 mod options;
+mod outcomes;
 mod page;
 mod plain;
 mod query;
@@ -40,6 +41,7 @@ pub use options::{
     COLUMN_OPTIONS, COMMON_OPTIONS, OptionDef, OptionKind, Place, check_option, find_option,
     parse_bool,
 };
+pub use outcomes::Outcomes;
 pub use page::{CellReject, Column, ColumnData, ListColumn, Page, TextColumn};
 pub use plain::Plain;
 pub use query::{Aggregate, AggregateFunction, Filter, Operator, QueryField, RemoteQuery, Sort};
@@ -58,5 +60,5 @@ pub use temporal::{
 pub use value::{ColumnType, Value, parse_uuid, uuid_text};
 pub use write::{
     NoTickets, Operation, RecordOutcome, Reject, Route, TicketKeeper, WriteBatch, WriteField,
-    WriteLimits, WriteRecord, WriteReply, check_batch,
+    WriteLimits, WriteRecord, WriteReply, check_batch, shortened,
 };

@@ -67,6 +67,22 @@ pub enum Value {
 }
 
 impl Value {
+    /// What kind of value it is, for messages: a noun with its article.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Bool(_) => "a truth value",
+            Self::Int(_) | Self::Numeric(_) => "a number",
+            Self::Text(_) => "a text",
+            Self::Date(_) => "a date",
+            Self::Instant(_) | Self::Timestamp(_) => "a date and time",
+            Self::Time(_) => "a time of day",
+            Self::Uuid(_) => "a uuid",
+            Self::Json(_) => "a document",
+            Self::List(_) => "a list",
+            Self::Placeholder(_) => "a parameter without a value",
+        }
+    }
+
     /// The value as a record identifier travels: as text, a 128-bit one in its canonical form.
     pub fn identifier(&self) -> Option<Cow<'_, str>> {
         match self {

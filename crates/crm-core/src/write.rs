@@ -135,6 +135,18 @@ impl Reject {
     }
 }
 
+/// A value that is refused is shown up to so many characters.
+const LONGEST_SHOWN: usize = 100;
+
+/// The beginning of a value, for messages about it.
+pub fn shortened(text: &str) -> String {
+    let mut shown: String = text.chars().take(LONGEST_SHOWN).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    shown
+}
+
 /// What became of one record.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RecordOutcome {

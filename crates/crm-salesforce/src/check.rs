@@ -1,11 +1,12 @@
 //! What the description of a field says against a value, before a call is spent (spec X-4): the reject that Salesforce
 //! would give. Where its answer is not certain, nothing is said here and the CRM decides.
 
-use crate::encode::{Wire, encode, shown};
+use crate::encode::{Wire, encode};
 use crate::ids;
 use crm_core::Plain;
 use crm_core::{
     Conversion, EnumerationValue, ErrorKind, Reject, RemoteField, Value, WriteField, Zone,
+    shortened,
 };
 
 /// Length of an identifier; lookups to external objects hold other texts, which are longer.
@@ -64,7 +65,7 @@ fn number(field: &RemoteField, digits: &str) -> Option<Reject> {
             format!(
                 "{}: value outside of valid range on numeric field: {}",
                 field.name,
-                shown(digits)
+                shortened(digits)
             ),
         )
         .of_field(&field.name)
@@ -103,7 +104,7 @@ fn length(field: &RemoteField, value: &str) -> Option<Reject> {
             format!(
                 "{}: data value too large: {} (max length={most})",
                 field.name,
-                shown(value)
+                shortened(value)
             ),
         )
         .of_field(&field.name)
@@ -126,7 +127,7 @@ fn identifier(field: &RemoteField, value: &str) -> Option<Reject> {
         format!(
             "{}: id value of incorrect type: {}",
             field.name,
-            shown(value)
+            shortened(value)
         ),
     );
     Some(reject.of_field(&field.name))
@@ -153,7 +154,7 @@ fn restricted<'a>(field: &RemoteField, mut parts: impl Iterator<Item = &'a str>)
             format!(
                 "{}: bad value for restricted picklist field: {}",
                 field.name,
-                shown(bad)
+                shortened(bad)
             ),
         )
         .of_field(&field.name),

@@ -3,12 +3,12 @@
 //! A create is never sent again unless it certainly did not arrive; what names its record is, as often as the policy
 //! allows (spec E-5).
 
+use crate::ids;
 use crate::reject::{RecordFault, reject};
 use crate::rows::{Form, Row, Rows};
 use crate::session::SalesforceSession;
-use crate::{ids, outcomes::Outcomes};
 use crm_core::json;
-use crm_core::{CallStats, Error, ErrorKind, RecordOutcome};
+use crm_core::{CallStats, Error, ErrorKind, Outcomes, RecordOutcome};
 use crm_http::Call;
 use crm_http::header::{HeaderName, HeaderValue};
 use crm_http::{Method, Patience};

@@ -2,18 +2,14 @@
 //! Salesforce page 8.1, 7 and 11). Nothing is sent that would be read back as something else.
 
 use crate::fit::{FIRST_DAY, LAST_DAY};
-use crm_core::Plain;
 use crm_core::{
-    Conversion, ErrorKind, MICROS_PER_DAY, Reject, Value, WriteField, Zone, day_in_zone,
+    Conversion, ErrorKind, MICROS_PER_DAY, Plain, Reject, Value, WriteField, Zone, day_in_zone,
     day_start_in_zone, format_date, format_instant_millis, format_time_millis,
-    instant_of_wall_clock,
+    instant_of_wall_clock, json, shortened, uuid_text,
 };
-use std::fmt::Write;
 
 /// What a cell of CSV says to empty a field; an empty cell leaves it as it is.
 pub(crate) const CSV_NULL: &str = "#N/A";
-/// A refused value is shown up to so many characters.
-const SHOWN: usize = 100;
 
 /// One value on the wire.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,13 +26,13 @@ pub(crate) enum Wire {
 
 impl Wire {
     /// Appends it to a JSON document.
-    pub(crate) fn push_json(&self, json: &mut String) {
+    pub(crate) fn push_json(&self, out: &mut String) {
         match self {
-            Self::Null => json.push_str("null"),
-            Self::Bool(true) => json.push_str("true"),
-            Self::Bool(false) => json.push_str("false"),
-            Self::Number(digits) => json.push_str(digits),
-            Self::Text(text) => push_quoted(text, json),
+            Self::Null => out.push_str("null"),
+            Self::Bool(true) => out.push_str("true"),
+            Self::Bool(false) => out.push_str("false"),
+            Self::Number(digits) => out.push_str(digits),
+            Self::Text(text) => json::push_text(text, out),
         }
     }
 
@@ -54,25 +50,6 @@ impl Wire {
     pub(crate) fn is_unsayable_in_csv(&self) -> bool {
         matches!(self, Self::Text(text) if text == CSV_NULL)
     }
-}
-
-/// Appends a JSON string.
-pub(crate) fn push_quoted(text: &str, json: &mut String) {
-    json.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            '\n' => json.push_str("\\n"),
-            '\r' => json.push_str("\\r"),
-            '\t' => json.push_str("\\t"),
-            '\u{0}'..='\u{1f}' => {
-                let _ = write!(json, "\\u{:04x}", u32::from(character));
-            }
-            plain => json.push(plain),
-        }
-    }
-    json.push('"');
 }
 
 /// What a field takes, as far as writing goes.
@@ -129,16 +106,16 @@ pub(crate) fn encode(
         (Target::Number | Target::Unsaid, Value::Numeric(digits)) => {
             Wire::Number(plain_digits(field, digits)?)
         }
-        (Target::Number, Value::Text(text)) if is_json_number(text) => Wire::Number(text.clone()),
+        (Target::Number, Value::Text(text)) if json::is_number(text) => Wire::Number(text.clone()),
         (Target::Boolean, Value::Text(text)) if text == "true" => Wire::Bool(true),
         (Target::Boolean, Value::Text(text)) if text == "false" => Wire::Bool(false),
         // The raw string, or a text column over another type: the vendor judges it.
         (_, Value::Text(text)) => text_or_null(text.clone()),
-        (Target::Boolean | Target::Number, other) => return Err(unfit(field, kind_of(other))),
+        (Target::Boolean | Target::Number, other) => return Err(unfit(field, other.kind())),
         (Target::Date, value) => Wire::Text(date(field, value, zone)?),
         (Target::Instant, value) => Wire::Text(instant(field, value, zone)?),
         (Target::Time, Value::Time(time)) => Wire::Text(time_of_day(field, *time)?),
-        (Target::Time, other) => return Err(unfit(field, kind_of(other))),
+        (Target::Time, other) => return Err(unfit(field, other.kind())),
         (Target::MultiPicklist, Value::List(parts)) => text_or_null(joined(field, parts)?),
         (Target::MultiPicklist | Target::Text | Target::Unsaid, value) => {
             text_or_null(text(field, value, zone)?)
@@ -164,7 +141,7 @@ fn plain_digits(field: &WriteField, digits: &str) -> Result<String, Box<Reject>>
             format!(
                 "{}: value outside of valid range on numeric field: {}",
                 field.name,
-                shown(digits)
+                shortened(digits)
             ),
         );
         Box::new(reject.of_field(&field.name))
@@ -177,7 +154,7 @@ fn date(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Rej
         Value::Date(day) => Some(*day),
         Value::Instant(instant) => day_in_zone(*instant, zone),
         Value::Timestamp(wall) => i32::try_from(wall.div_euclid(MICROS_PER_DAY)).ok(),
-        other => return Err(unfit(field, kind_of(other))),
+        other => return Err(unfit(field, other.kind())),
     };
     day.filter(|day| (FIRST_DAY..=LAST_DAY).contains(day))
         .and_then(format_date)
@@ -192,7 +169,7 @@ fn instant(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<
         Value::Instant(instant) => Some(*instant),
         Value::Timestamp(wall) if field.conversion == Conversion::WithoutTimeOffset => Some(*wall),
         Value::Timestamp(wall) => instant_of_wall_clock(*wall, zone),
-        other => return Err(unfit(field, kind_of(other))),
+        other => return Err(unfit(field, other.kind())),
     };
     instant
         .filter(|instant| {
@@ -214,7 +191,7 @@ fn joined(field: &WriteField, parts: &[Value]) -> Result<String, Box<Reject>> {
         let part = match part {
             Value::Text(part) => part.clone(),
             Value::Int(part) => part.to_string(),
-            other => return Err(unfit(field, kind_of(other))),
+            other => return Err(unfit(field, other.kind())),
         };
         if part.contains(';') {
             return Err(unfit(field, "a list with \";\" inside an element"));
@@ -237,43 +214,10 @@ fn text(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Rej
         Value::Date(_) => date(field, value, zone)?,
         Value::Instant(_) | Value::Timestamp(_) => instant(field, value, zone)?,
         Value::Time(time) => time_of_day(field, *time)?,
-        Value::Uuid(bytes) => hyphenated(bytes),
+        Value::Uuid(bytes) => uuid_text(bytes),
         Value::List(parts) => joined(field, parts)?,
-        Value::Placeholder(_) => return Err(unfit(field, kind_of(value))),
+        Value::Placeholder(_) => return Err(unfit(field, value.kind())),
     })
-}
-
-fn hyphenated(bytes: &[u8; 16]) -> String {
-    let mut text = String::with_capacity(36);
-    for (at, byte) in bytes.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
-/// JSON's own grammar of numbers.
-fn is_json_number(text: &str) -> bool {
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let has_leading_zero =
-        unsigned.len() > 1 && unsigned.starts_with('0') && unsigned.as_bytes()[1].is_ascii_digit();
-    let (mantissa, exponent) = match unsigned.find(['e', 'E']) {
-        Some(at) => (&unsigned[..at], Some(&unsigned[at + 1..])),
-        None => (unsigned, None),
-    };
-    let (whole, fraction) = match mantissa.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (mantissa, None),
-    };
-    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    !has_leading_zero
-        && are_digits(whole)
-        && fraction.is_none_or(are_digits)
-        && exponent.is_none_or(|exponent| {
-            are_digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent))
-        })
 }
 
 fn compound(field: &WriteField) -> Box<Reject> {
@@ -317,30 +261,6 @@ fn out_of_calendar(field: &WriteField) -> Box<Reject> {
         )
         .of_field(&field.name),
     )
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Bool(_) => "a truth value",
-        Value::Int(_) | Value::Numeric(_) => "a number",
-        Value::Text(_) => "a text",
-        Value::Date(_) => "a date",
-        Value::Instant(_) | Value::Timestamp(_) => "a date and time",
-        Value::Time(_) => "a time of day",
-        Value::Uuid(_) => "a uuid",
-        Value::Json(_) => "a document",
-        Value::List(_) => "a list",
-        Value::Placeholder(_) => "a parameter without a value",
-    }
-}
-
-/// The beginning of a value, for messages.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown: String = text.chars().take(SHOWN).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    shown
 }
 
 #[cfg(test)]

@@ -6,13 +6,12 @@
 //! name, aborts it where it is still open, and reads its results where it is not.
 
 use crate::encode::Wire;
-use crate::outcomes::Outcomes;
 use crate::reject::{RecordFault, reject};
 use crate::results::{Echo, Matcher};
 use crate::rows::{Form, Row, Rows};
 use crate::session::SalesforceSession;
 use crm_core::json;
-use crm_core::{CallStats, Error, ErrorKind, RecordOutcome, Result, TicketKeeper};
+use crm_core::{CallStats, Error, ErrorKind, Outcomes, RecordOutcome, Result, TicketKeeper};
 use crm_http::header::{ACCEPT, HeaderValue};
 use crm_http::{Bytes, Method, Patience, pause_for};
 use crm_http::{Call, Trouble};

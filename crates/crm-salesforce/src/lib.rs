@@ -19,7 +19,6 @@ mod jwt;
 mod lookup;
 mod native;
 mod options;
-mod outcomes;
 mod records;
 mod reject;
 mod results;

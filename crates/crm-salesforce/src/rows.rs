@@ -1,9 +1,10 @@
 //! A batch as rows of values on the wire, the same for both routes.
 
-use crate::encode::{Wire, encode, push_quoted, shown};
+use crate::encode::{Wire, encode};
 use crate::{deparse, ids};
 use crm_core::{
-    ErrorKind, Operation, Reject, Result, Value, WriteBatch, WriteField, WriteRecord, Zone,
+    ErrorKind, Operation, Reject, Result, Value, WriteBatch, WriteField, WriteRecord, Zone, json,
+    shortened,
 };
 
 /// How the vendor finds the record of a row.
@@ -137,12 +138,12 @@ impl Rows {
     /// A row as a record of the collections interface (8.2).
     pub(crate) fn json(&self, row: &Row) -> String {
         let mut json = String::from("{\"attributes\":{\"type\":");
-        push_quoted(&self.object, &mut json);
+        json::push_text(&self.object, &mut json);
         json.push('}');
         for (name, cell) in self.columns.iter().zip(&row.cells) {
             json.push(',');
             let is_identifier = self.form == Form::Update && name == "Id";
-            push_quoted(if is_identifier { "id" } else { name }, &mut json);
+            json::push_text(if is_identifier { "id" } else { name }, &mut json);
             json.push(':');
             cell.push_json(&mut json);
         }
@@ -184,7 +185,7 @@ fn identifier(batch: &WriteBatch, key: Option<&Value>) -> std::result::Result<Wi
         let reject = Reject::new(
             ErrorKind::RecordUnknown,
             "MALFORMED_ID",
-            format!("{}: malformed id {}", batch.identifier, shown(text)),
+            format!("{}: malformed id {}", batch.identifier, shortened(text)),
         );
         Box::new(reject.of_field(&batch.identifier))
     })?;

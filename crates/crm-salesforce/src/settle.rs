@@ -6,14 +6,13 @@
 use crate::deparse;
 use crate::encode::Wire;
 use crate::ingest::{self, Stage};
-use crate::outcomes::Outcomes;
 use crate::records::{self, encoded};
 use crate::rows::{Row, Rows};
 use crate::session::SalesforceSession;
 use crm_core::Plain;
 use crm_core::{
-    CallStats, Error, ErrorKind, Filter, Operation, RecordOutcome, Result, Value, WriteBatch,
-    check_batch,
+    CallStats, Error, ErrorKind, Filter, Operation, Outcomes, RecordOutcome, Result, Value,
+    WriteBatch, check_batch,
 };
 use crm_http::StatusCode;
 use std::collections::{HashMap, HashSet};

@@ -1,11 +1,11 @@
 //! Records written in calls or in jobs (Salesforce page, sections 7 and 8): which way, how many at once, how dear.
 
-use crate::outcomes::Outcomes;
 use crate::rows::Rows;
 use crate::session::SalesforceSession;
 use crate::{collections, ingest};
 use crm_core::{
-    CallStats, Operation, Route, TicketKeeper, WriteBatch, WriteLimits, WriteReply, check_batch,
+    CallStats, Operation, Outcomes, Route, TicketKeeper, WriteBatch, WriteLimits, WriteReply,
+    check_batch,
 };
 
 /// A job takes six calls and a few looks at it, whatever its size; so many records take ten calls without one, and

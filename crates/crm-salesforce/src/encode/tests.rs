@@ -313,7 +313,7 @@ proptest! {
             prop_assert_eq!(texts.get(0), text.as_str());
         }
         let mut json = String::new();
-        push_quoted(&text, &mut json);
+        json::push_text(&text, &mut json);
         prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
     }
 

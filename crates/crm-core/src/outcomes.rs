@@ -1,17 +1,18 @@
 //! What becomes of a batch, while it is found out.
 
-use crm_core::{Error, RecordOutcome, Reject, WriteReply};
+use crate::error::{Error, ErrorKind};
+use crate::write::{RecordOutcome, Reject, WriteReply};
 
 /// An outcome for each record; what nothing is said of was not applied.
 #[derive(Debug)]
-pub(crate) struct Outcomes {
+pub struct Outcomes {
     known: Vec<Option<RecordOutcome>>,
     failure: Option<Error>,
 }
 
 impl Outcomes {
     /// Nothing is known of any of `n_records`, save that some are refused here.
-    pub(crate) fn new(n_records: usize, rejects: Vec<(usize, Reject)>) -> Self {
+    pub fn new(n_records: usize, rejects: Vec<(usize, Reject)>) -> Self {
         let mut outcomes = Self {
             known: vec![None; n_records],
             failure: None,
@@ -23,17 +24,17 @@ impl Outcomes {
     }
 
     /// Notes an outcome.
-    pub(crate) fn set(&mut self, at: usize, outcome: RecordOutcome) {
+    pub fn set(&mut self, at: usize, outcome: RecordOutcome) {
         self.known[at] = Some(outcome);
     }
 
     /// What is known of a record.
-    pub(crate) fn get(&self, at: usize) -> Option<&RecordOutcome> {
+    pub fn get(&self, at: usize) -> Option<&RecordOutcome> {
         self.known[at].as_ref()
     }
 
     /// Forgets outcomes that are not the last word.
-    pub(crate) fn revoke(&mut self, is_passing: impl Fn(&RecordOutcome) -> bool) {
+    pub fn revoke(&mut self, is_passing: impl Fn(&RecordOutcome) -> bool) {
         for known in &mut self.known {
             if known.as_ref().is_some_and(&is_passing) {
                 *known = None;
@@ -42,27 +43,27 @@ impl Outcomes {
     }
 
     /// Notes why records were not applied or are unknown; the first reason stays.
-    pub(crate) fn fail(&mut self, error: Error) {
+    pub fn fail(&mut self, error: Error) {
         self.failure.get_or_insert(error);
     }
 
     /// Something failed that is not one record's fault.
-    pub(crate) fn has_failed(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         self.failure.is_some()
     }
 
     /// The outcome of at least one record is not known.
-    pub(crate) fn has_unknown(&self) -> bool {
+    pub fn has_unknown(&self) -> bool {
         self.known.contains(&Some(RecordOutcome::Unknown))
     }
 
     /// At least one record was certainly not applied.
-    pub(crate) fn has_not_applied(&self) -> bool {
+    pub fn has_not_applied(&self) -> bool {
         self.known.contains(&Some(RecordOutcome::NotApplied))
     }
 
     /// What the caller is told.
-    pub(crate) fn into_reply(self) -> WriteReply {
+    pub fn into_reply(self) -> WriteReply {
         let outcomes = self.known.into_iter();
         let outcomes = outcomes.map(|known| known.unwrap_or(RecordOutcome::NotApplied));
         let outcomes: Vec<_> = outcomes.collect();
@@ -70,7 +71,7 @@ impl Outcomes {
             // Unreachable while whoever leaves a record unknown says why; told rather than hidden.
             outcomes.contains(&RecordOutcome::Unknown).then(|| {
                 Error::new(
-                    crm_core::ErrorKind::Undecodable,
+                    ErrorKind::Undecodable,
                     "the reply does not name the records that were written",
                 )
             })

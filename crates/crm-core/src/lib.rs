@@ -11,6 +11,7 @@ mod condition;
 mod connector;
 mod deletions;
 mod error;
+mod fitting;
 pub mod json;
 mod options;
 mod outcomes;
@@ -37,6 +38,10 @@ pub use connector::{
 };
 pub use deletions::DeletionsOfPeriod;
 pub use error::{Error, ErrorKind, Result};
+pub use fitting::{
+    comparison, fit_as_is, fit_beyond, fit_day, fit_decimal, fit_list, fit_to_seconds,
+    fit_whole_number, folds_alike,
+};
 pub use options::{
     COLUMN_OPTIONS, COMMON_OPTIONS, OptionDef, OptionKind, Place, check_option, find_option,
     parse_bool,

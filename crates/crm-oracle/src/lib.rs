@@ -5,12 +5,17 @@
 #![allow(dead_code)]
 
 mod call;
+mod deparse;
 mod envelope;
 mod error;
 mod fault;
+mod fit;
+mod kind;
 mod options;
+mod semantics;
 mod session;
 mod sign_in;
+mod tags;
 
 use crm_core::{
     Account, AggregateFunction, Capability, Connector, Conversion, FieldFacts, Filter, Fit,
@@ -57,12 +62,12 @@ impl Connector for Oracle {
         MODIFICATION_FIELDS
     }
 
-    fn capability(&self, _field: &FieldFacts, _shape: Shape, _mode: Pushdown) -> Capability {
-        Capability::No("the CRM is not asked to filter")
+    fn capability(&self, field: &FieldFacts, shape: Shape, _mode: Pushdown) -> Capability {
+        semantics::capability(field, shape)
     }
 
-    fn fit(&self, _field: &FieldFacts, _filter: Filter<Value>) -> Fit {
-        Fit::Unpushable("the CRM is not asked to filter")
+    fn fit(&self, field: &FieldFacts, filter: Filter<Value>) -> Fit {
+        fit::fit(field, filter)
     }
 
     fn sorts_alike(&self, _field: &FieldFacts) -> bool {
@@ -82,13 +87,11 @@ impl Connector for Oracle {
     }
 
     fn canonical_key(&self, text: &str) -> Option<String> {
-        // Row ids such as 1QA2-34ISOM: 15 characters in most WSDLs, 30 in some (Oracle page 3.6).
-        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-        ((1..=30).contains(&text.len()) && text.bytes().all(is_plain)).then(|| text.to_owned())
+        tags::is_row_id(text).then(|| text.to_owned())
     }
 
     fn deparse(&self, query: &RemoteQuery) -> Result<String> {
-        Ok(query.object.clone())
+        deparse::query(query)
     }
 
     fn lookup_batch(&self, _query: &RemoteQuery) -> usize {

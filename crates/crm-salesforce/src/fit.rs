@@ -4,17 +4,18 @@
 
 use crate::ids;
 use crate::semantics::FieldKind;
-use crm_core::Plain;
-use crm_core::{FieldFacts, Filter, Fit, KeyForm, MICROS_PER_SECOND, Operator, Value};
-use std::cmp::Ordering;
+use crm_core::{
+    FieldFacts, Filter, Fit, KeyForm, Operator, Value, fit_as_is, fit_day, fit_decimal, fit_list,
+    fit_to_seconds, fit_whole_number, folds_alike,
+};
+use std::ops::RangeInclusive;
 
 /// Longest text literal in characters.
 const LONGEST_TEXT: usize = 4_000;
-/// More significant digits may be lost in a remote comparison, which is done in double precision somewhere.
-const MOST_DIGITS: usize = 15;
 /// 1700-01-01 and 4000-12-31 in days since 1970-01-01: the range of dates.
 pub(crate) const FIRST_DAY: i32 = -98_615;
 pub(crate) const LAST_DAY: i32 = 741_807;
+const DAYS: RangeInclusive<i32> = FIRST_DAY..=LAST_DAY;
 
 const OTHER_TYPE: Fit = Fit::Unpushable("the value is of another type than the field");
 
@@ -30,7 +31,9 @@ pub(crate) fn fit(field: &FieldFacts, filter: Filter<Value>) -> Fit {
         Filter::In {
             field: name,
             values: Value::List(values),
-        } => in_list(&name, kind, values),
+        } => fit_list(&name, values, |value| {
+            compare(&name, kind, Operator::Equal, value)
+        }),
         Filter::Like {
             field: name,
             pattern: Value::Text(pattern),
@@ -51,146 +54,25 @@ fn compare(name: &str, kind: FieldKind, operator: Operator, value: Value) -> Fit
         (kind, Value::Numeric(value)) if kind.is_number() => {
             number(name, kind, operator, &value, false)
         }
-        (FieldKind::Date, Value::Date(day)) => date(name, operator, day),
-        (FieldKind::Instant, Value::Instant(instant)) => self::instant(name, operator, instant),
-        (FieldKind::Boolean, value @ Value::Bool(_)) => send(name, operator, value),
+        (FieldKind::Date, Value::Date(day)) => fit_day(name, operator, day, &DAYS),
+        (FieldKind::Instant, Value::Instant(instant)) => {
+            fit_to_seconds(name, operator, instant, &DAYS)
+        }
+        (FieldKind::Boolean, value @ Value::Bool(_)) => fit_as_is(name, operator, value),
         (kind, Value::Text(text)) => self::text(name, kind, operator, text),
         _ => OTHER_TYPE,
     }
 }
 
-fn send(name: &str, operator: Operator, value: Value) -> Fit {
-    Fit::Send {
-        filter: comparison(name, operator, value),
-        exact: true,
-    }
-}
-
-fn comparison(name: &str, operator: Operator, value: Value) -> Filter<Value> {
-    Filter::Compare {
-        field: name.into(),
-        operator,
-        value,
-    }
-}
-
-/// A value that lies beyond everything a field can hold, on the side `ordering` says.
-fn beyond(operator: Operator, ordering: Ordering) -> Fit {
-    let holds = match operator {
-        Operator::Equal => false,
-        Operator::NotEqual => true,
-        Operator::Less | Operator::LessOrEqual => ordering == Ordering::Greater,
-        Operator::Greater | Operator::GreaterOrEqual => ordering == Ordering::Less,
-    };
-    if holds { Fit::NotNull } else { Fit::Never }
-}
-
 fn number(name: &str, kind: FieldKind, operator: Operator, text: &str, is_int: bool) -> Fit {
-    match text {
-        // PostgreSQL puts NaN above everything and makes it equal to itself.
-        "NaN" | "Infinity" => return beyond(operator, Ordering::Greater),
-        "-Infinity" => return beyond(operator, Ordering::Less),
-        _ => {}
-    }
-    let Some(plain) = Plain::parse(text) else {
-        return Fit::Unpushable("the CRM cannot read such a number");
-    };
-    if kind != FieldKind::Decimal {
-        return whole_number(name, kind, operator, &plain);
-    }
-    // A whole number given as a parameter is planned as one the CRM can read, whatever its value.
-    if !is_int && plain.significant_digits() > MOST_DIGITS {
-        return Fit::Unpushable("the number has more digits than the CRM compares");
-    }
-    if plain.whole.len() > 30 || plain.fraction.len() > 30 {
-        return Fit::Unpushable("the CRM cannot read such a number");
-    }
-    send(name, operator, literal(&plain))
-}
-
-fn literal(plain: &Plain) -> Value {
-    let text = plain.text();
-    text.parse().map_or(Value::Numeric(text), Value::Int)
-}
-
-/// An integer field is compared with integers only; a fraction moves to the neighbour that means the same.
-fn whole_number(name: &str, kind: FieldKind, operator: Operator, plain: &Plain) -> Fit {
-    let side = if plain.negative {
-        Ordering::Less
-    } else {
-        Ordering::Greater
-    };
-    let (low, high) = match kind {
-        FieldKind::Int => (i64::from(i32::MIN), i64::from(i32::MAX)),
-        _ => (i64::MIN, i64::MAX),
-    };
-    let Some(floor) = plain.floor().and_then(|floor| i64::try_from(floor).ok()) else {
-        return beyond(operator, side);
-    };
-    let has_fraction = !plain.fraction.is_empty();
-    let (operator, value) = match (has_fraction, operator) {
-        (false, operator) => (operator, Some(floor)),
-        (true, Operator::Equal) => return Fit::Never,
-        (true, Operator::NotEqual) => return Fit::NotNull,
-        (true, Operator::Less | Operator::LessOrEqual) => (Operator::LessOrEqual, Some(floor)),
-        (true, Operator::Greater | Operator::GreaterOrEqual) => {
-            (Operator::GreaterOrEqual, floor.checked_add(1))
+    match kind {
+        FieldKind::Decimal => fit_decimal(name, operator, text, is_int),
+        FieldKind::Int => {
+            let range = i64::from(i32::MIN)..=i64::from(i32::MAX);
+            fit_whole_number(name, operator, text, range)
         }
-    };
-    match value {
-        Some(value) if (low..=high).contains(&value) => send(name, operator, Value::Int(value)),
-        _ => beyond(operator, side),
+        _ => fit_whole_number(name, operator, text, i64::MIN..=i64::MAX),
     }
-}
-
-fn date(name: &str, operator: Operator, day: i32) -> Fit {
-    if day < FIRST_DAY {
-        beyond(operator, Ordering::Less)
-    } else if day > LAST_DAY {
-        beyond(operator, Ordering::Greater)
-    } else {
-        send(name, operator, Value::Date(day))
-    }
-}
-
-/// Literals are whole seconds, so that an instant between two is widened to the second that holds it.
-fn instant(name: &str, operator: Operator, instant: i64) -> Fit {
-    let second = instant.div_euclid(MICROS_PER_SECOND);
-    let day = second.div_euclid(86_400);
-    if day < i64::from(FIRST_DAY) {
-        return beyond(operator, Ordering::Less);
-    }
-    if day > i64::from(LAST_DAY) {
-        return beyond(operator, Ordering::Greater);
-    }
-    if day == i64::from(LAST_DAY) {
-        // Its first instant can be stored, but the second after that cannot be said.
-        return Fit::Unpushable("the CRM cannot read such a time");
-    }
-    let floor = second * MICROS_PER_SECOND;
-    let is_whole = floor == instant;
-    let next = floor + MICROS_PER_SECOND;
-    let at = |operator, instant| comparison(name, operator, Value::Instant(instant));
-    let (filter, exact) = match operator {
-        Operator::Equal => (within_second(name, floor), false),
-        Operator::NotEqual => return Fit::Unpushable("the CRM compares whole seconds"),
-        Operator::Less | Operator::GreaterOrEqual if is_whole => (at(operator, floor), true),
-        Operator::Less => (at(Operator::Less, next), false),
-        Operator::LessOrEqual if is_whole => (at(operator, floor), false),
-        Operator::LessOrEqual => (at(Operator::Less, next), false),
-        Operator::Greater | Operator::GreaterOrEqual => {
-            (at(Operator::GreaterOrEqual, floor), false)
-        }
-    };
-    Fit::Send { filter, exact }
-}
-
-fn within_second(name: &str, floor: i64) -> Filter<Value> {
-    let next = floor + MICROS_PER_SECOND;
-    Filter::And(vec![
-        comparison(name, Operator::GreaterOrEqual, Value::Instant(floor)),
-        comparison(name, Operator::Less, Value::Instant(next)),
-    ])
 }
 
 fn text(name: &str, kind: FieldKind, operator: Operator, text: String) -> Fit {
@@ -199,7 +81,7 @@ fn text(name: &str, kind: FieldKind, operator: Operator, text: String) -> Fit {
             Fit::Unpushable("the CRM does not hold such a value")
         }
         Some(fit) => fit,
-        None => send(name, operator, Value::Text(text)),
+        None => fit_as_is(name, operator, Value::Text(text)),
     }
 }
 
@@ -236,46 +118,6 @@ fn fit_text(kind: FieldKind, text: &str) -> Option<Fit> {
     // Characters are counted as the vendor's language counts them.
     (text.encode_utf16().count() > LONGEST_TEXT)
         .then_some(Fit::Unpushable("the text is longer than the CRM reads"))
-}
-
-fn in_list(name: &str, kind: FieldKind, values: Vec<Value>) -> Fit {
-    let mut simple = Vec::new();
-    let mut ranges = Vec::new();
-    let mut exact = true;
-    for value in values {
-        match compare(name, kind, Operator::Equal, value) {
-            Fit::Send {
-                filter: Filter::Compare { value, .. },
-                exact: fits,
-            } => {
-                exact &= fits;
-                if !simple.contains(&value) {
-                    simple.push(value);
-                }
-            }
-            Fit::Send { filter, .. } => {
-                exact = false;
-                if !ranges.contains(&filter) {
-                    ranges.push(filter);
-                }
-            }
-            Fit::Never => {}
-            Fit::NotNull => return Fit::NotNull,
-            refused @ Fit::Unpushable(_) => return refused,
-        }
-    }
-    if !simple.is_empty() {
-        ranges.push(Filter::In {
-            field: name.into(),
-            values: Value::List(simple),
-        });
-    }
-    let filter = match ranges.len() {
-        0 => return Fit::Never,
-        1 => ranges.remove(0),
-        _ => Filter::Or(ranges),
-    };
-    Fit::Send { filter, exact }
 }
 
 /// Translates a pattern into one that finds at least as much.
@@ -318,16 +160,9 @@ fn like(name: String, kind: FieldKind, pattern: &str) -> Fit {
     }
 }
 
-/// A letter whose two cases are not one character each may be folded differently there, which `ILIKE` would feel.
+/// A letter that may be folded differently there would be felt by `ILIKE`.
 fn push_plain(character: char, remote: &mut String) {
-    let lower: Vec<char> = character.to_lowercase().collect();
-    let upper: Vec<char> = character.to_uppercase().collect();
-    let folds_alike = lower.len() == 1
-        && upper.len() == 1
-        && (character == lower[0] || character == upper[0])
-        && lower[0].to_uppercase().eq(upper.iter().copied())
-        && upper[0].to_lowercase().eq(lower.iter().copied());
-    if folds_alike {
+    if folds_alike(character) {
         remote.push(character);
     } else {
         push_any(remote);
@@ -347,7 +182,7 @@ mod tests {
     use crate::deparse;
     use crate::semantics::tests::usual;
     use Operator::{Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual};
-    use crm_core::{parse_date, parse_instant};
+    use crm_core::{comparison, parse_date, parse_instant};
 
     fn show(fit: &Fit) -> String {
         match fit {

@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 mod auth;
+mod binding;
 mod changes;
 mod check;
 mod deferred;

@@ -1,7 +1,9 @@
-//! The server's own interface under `/_sandbox`: faults, counters, tokens, limits. No sign-in.
+//! The server's own interface under `/_sandbox`: faults, counters, tokens, limits, for Salesforce; under
+//! `/_sandbox/dynamics` and `/_sandbox/oracle` the same for the others. No sign-in.
 //! README.md lists the calls.
 
-mod records;
+pub mod change;
+pub mod records;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -45,58 +47,132 @@ pub fn answer(state: &State, request: &Request) -> Reply {
     route(state, request).unwrap_or_else(Reply::from)
 }
 
+/// Which face a call is about: the part of the path behind `/_sandbox`, Salesforce without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Face {
+    Salesforce,
+    Dynamics,
+    Oracle,
+}
+
+impl Face {
+    /// The face and the rest of the path.
+    fn of(path: &str) -> (Self, &str) {
+        let below = |name: &str| {
+            let rest = path.strip_prefix(name)?;
+            (rest.is_empty() || rest.starts_with('/')).then_some(rest)
+        };
+        if let Some(rest) = below("/dynamics") {
+            return (Self::Dynamics, rest);
+        }
+        if let Some(rest) = below("/oracle") {
+            return (Self::Oracle, rest);
+        }
+        (Self::Salesforce, below("/salesforce").unwrap_or(path))
+    }
+}
+
 fn route(state: &State, request: &Request) -> Result<Reply, ApiError> {
-    let path = request.path.trim_start_matches("/_sandbox");
-    let salesforce = &state.salesforce;
+    let (face, path) = Face::of(request.path.trim_start_matches("/_sandbox"));
+    if let Some(reply) = shared(state, request, face, path)? {
+        return Ok(reply);
+    }
+    match (face, request.method.as_str(), path) {
+        (Face::Salesforce, ..) => salesforce(state, request, path),
+        (Face::Dynamics, "POST", "/expire_delta_tokens") => {
+            state.dynamics.expire_delta_tokens();
+            Ok(Reply::bare(204))
+        }
+        (Face::Dynamics, "POST", "/prerender") => {
+            let pages = state.dynamics.prerender()?;
+            Ok(Reply::ok(&json!({"pages": pages})))
+        }
+        (Face::Dynamics, ..) => records::route(&state.dynamics, request, path),
+        (Face::Oracle, "POST", "/limits") => {
+            let limits: Limits = parse(&request.body)?;
+            state.oracle.limit(limits.used, limits.max);
+            Ok(Reply::bare(204))
+        }
+        (Face::Oracle, _, "" | "/report") => state.oracle.admin(request, path),
+        // Its pages are not kept: they are found by their start in no time.
+        (Face::Oracle, "POST", "/prerender") => Ok(Reply::ok(&json!({"pages": 0}))),
+        (Face::Oracle, ..) => records::route(&state.oracle, request, path),
+    }
+}
+
+/// The calls that every face has, and whose effects do not stop at one: faults, counters, sign-ins.
+fn shared(
+    state: &State,
+    request: &Request,
+    face: Face,
+    path: &str,
+) -> Result<Option<Reply>, ApiError> {
+    let done = || Ok(Some(Reply::bare(204)));
     match (request.method.as_str(), path) {
-        ("GET", "") => Ok(Reply::ok(&state.description)),
+        ("GET", "") if face != Face::Oracle => Ok(Some(Reply::ok(&state.description))),
         ("POST", "/faults") => {
             match parse(&request.body)? {
                 OneOrMany::One(fault) => state.faults.add(*fault),
                 OneOrMany::Many(faults) => faults.into_iter().for_each(|f| state.faults.add(f)),
             }
-            Ok(Reply::bare(204))
+            done()
         }
-        ("GET", "/faults") => Ok(Reply::ok(&json!(state.faults.list()))),
+        ("GET", "/faults") => Ok(Some(Reply::ok(&json!(state.faults.list())))),
         ("DELETE", "/faults") => {
             state.faults.clear();
-            Ok(Reply::bare(204))
+            done()
         }
         ("POST", "/reset") => {
             state.faults.clear();
             state.journal.clear();
-            salesforce.reset();
+            state.salesforce.reset();
             state.dynamics.reset();
             state.oracle.reset();
             state.release_hanging();
-            Ok(Reply::bare(204))
+            done()
         }
         ("POST", "/expire_tokens") => {
-            salesforce.doorman.expire(None);
+            state.salesforce.doorman.expire(None);
             state.dynamics.tokens.expire(None);
             state.oracle.sessions.expire(None);
-            Ok(Reply::bare(204))
+            done()
         }
         ("GET", "/requests") => {
             let mut report = state.journal.report();
-            report["logins"] = salesforce.doorman.report();
+            report["logins"] = state.salesforce.doorman.report();
             report["dynamics_logins"] = state.dynamics.tokens.report();
-            report["writes"] = json!(salesforce.records().written);
-            Ok(Reply::ok(&report))
+            report["writes"] = match face {
+                Face::Salesforce => json!(state.salesforce.records().written),
+                Face::Dynamics => json!(state.dynamics.writes()),
+                Face::Oracle => state.oracle.writes(),
+            };
+            Ok(Some(Reply::ok(&report)))
         }
         ("DELETE", "/requests") => {
             state.journal.clear();
-            salesforce.records_mut().written = Written::default();
-            Ok(Reply::bare(204))
+            state.salesforce.records_mut().written = Written::default();
+            state.dynamics.clear_written();
+            state.oracle.clear_written();
+            done()
         }
-        ("POST", "/dynamics/expire_delta_tokens") => {
-            state.dynamics.expire_delta_tokens();
-            Ok(Reply::bare(204))
+        ("GET", "/last_query") => {
+            let last = match face {
+                Face::Salesforce => state.salesforce.last_query(),
+                Face::Dynamics => state.dynamics.last_query(),
+                Face::Oracle => state.oracle.last_query(),
+            };
+            Ok(Some(match last {
+                Some(text) => Reply::typed(200, "text/plain; charset=UTF-8", text),
+                None => Reply::bare(204),
+            }))
         }
-        ("GET", "/last_query") => match salesforce.last_query() {
-            Some(soql) => Ok(Reply::typed(200, "text/plain; charset=UTF-8", soql)),
-            None => Ok(Reply::bare(204)),
-        },
+        _ => Ok(None),
+    }
+}
+
+fn salesforce(state: &State, request: &Request, path: &str) -> Result<Reply, ApiError> {
+    let salesforce = &state.salesforce;
+    match (request.method.as_str(), path) {
         ("POST", "/limits") => {
             let limits: Limits = parse(&request.body)?;
             salesforce.allotment.set(limits.used, limits.max);
@@ -116,9 +192,6 @@ fn route(state: &State, request: &Request) -> Result<Reply, ApiError> {
             salesforce.bulk.change(salesforce, &request.body)?;
             Ok(Reply::bare(204))
         }
-        _ => match path.strip_prefix("/oracle") {
-            Some(rest) => state.oracle.admin(request, rest),
-            None => records::route(salesforce, request, path),
-        },
+        _ => records::route(salesforce, request, path),
     }
 }

@@ -10,12 +10,15 @@ mod dynamics;
 mod faults;
 mod generate;
 mod hold;
+mod input;
 mod journal;
 mod oracle;
+mod record_rules;
 mod request;
 mod salesforce;
 mod server;
 mod tls;
+mod xml;
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};

@@ -105,7 +105,7 @@ async fn handle_request(
     let soap = oracle::is_here(&request.path);
     let (kind, is_data) = match dynamics::is_mine(&request.path) {
         true => {
-            let kind = dynamics::kind(&request.method, &request.path);
+            let kind = dynamics::kind(&request);
             (kind, dynamics::is_data(kind))
         }
         false if soap => {
@@ -132,6 +132,12 @@ async fn handle_request(
         // All SOAP requests have one address: rules tell them apart by their action.
         decoded.push(' ');
         decoded.push_str(oracle::action(&request));
+    }
+    if dynamics::is_mine(&request.path) {
+        for line in dynamics::request_lines(&request) {
+            decoded.push(' ');
+            decoded.push_str(line);
+        }
     }
     let fault = state.faults.take(&request.method, [&target, &decoded]);
     if !state.config.latency.is_zero() {
@@ -240,18 +246,23 @@ async fn outcome(
 /// The admin calls that wait: for a request to be held, and for held ones to end.
 async fn held(state: &State, request: &Request) -> Option<Reply> {
     let number = |name: &str| request.parameter(name).and_then(|text| text.parse().ok());
-    match (request.method.as_str(), request.path.as_str()) {
-        ("GET", "/_sandbox/held") => {
+    let path = request.path.strip_prefix("/_sandbox")?;
+    let path = ["/salesforce", "/dynamics", "/oracle"]
+        .iter()
+        .find_map(|face| path.strip_prefix(face))
+        .unwrap_or(path);
+    match (request.method.as_str(), path) {
+        ("GET", "/held") => {
             let most = Duration::from_millis(number("wait_ms").unwrap_or(0));
             let count = number("count").unwrap_or(1);
             let count = usize::try_from(count).unwrap_or(usize::MAX);
             Some(Reply::ok(&state.holds.wait(count, most).await))
         }
-        ("POST", "/_sandbox/release") => {
+        ("POST", "/release") => {
             let released = state.holds.release(true).await;
             Some(Reply::ok(&json!({"released": released})))
         }
-        ("POST", "/_sandbox/reset") => {
+        ("POST", "/reset") => {
             state.holds.release(false).await;
             None
         }

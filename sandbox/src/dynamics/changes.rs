@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::errors::{Refusal, reply};
 use super::model::Entity;
 use super::query::{Query, Reader, link};
+use super::store::Table;
 use super::value::quoted;
 use crate::request::Request;
 use crate::salesforce::errors::Reply;
@@ -20,7 +21,7 @@ pub fn delta_link(reader: &Reader<'_>, entity: &Entity, request: &Request) -> St
 ///
 /// # Errors
 /// 400 for options that are not allowed, 501 for a table that is not tracked.
-pub fn check(entity: &Entity, request: &Request) -> Result<(), Refusal> {
+pub fn check(table: &Table, request: &Request) -> Result<(), Refusal> {
     for name in ["$filter", "$orderby", "$expand", "$top"] {
         if request.parameter(name).is_some() {
             return Err(Refusal::argument(format!(
@@ -28,11 +29,11 @@ pub fn check(entity: &Entity, request: &Request) -> Result<(), Refusal> {
             )));
         }
     }
-    match entity.tracking {
+    match table.tracked {
         true => Ok(()),
         false => Err(Refusal::unsupported(format!(
             "Change tracking is not enabled for entity {}.",
-            entity.name
+            table.entity.name
         ))),
     }
 }
@@ -47,7 +48,7 @@ pub fn since(
     request: &Request,
     token: &str,
 ) -> Result<Reply, Refusal> {
-    check(query.entity, request)?;
+    check(&reader.store.tables[query.table], request)?;
     let version: i64 = token
         .split('!')
         .next()

@@ -1,5 +1,7 @@
 //! Refusals in the form of section 9: `{"error":{"code","message"}}`, and answers with OData headers.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::faults::{Fault, Kind};
@@ -15,17 +17,21 @@ pub struct Refusal {
     /// HTTP status code.
     pub status: u16,
     /// Hexadecimal code as on the wire.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// `message` on the wire.
     pub message: String,
 }
 
 impl Refusal {
     /// A refusal with any status.
-    pub fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(
+        status: u16,
+        code: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
         Self {
             status,
-            code,
+            code: code.into(),
             message: message.into(),
         }
     }
@@ -94,7 +100,7 @@ impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
         reply(
             refusal.status,
-            body(refusal.code, &refusal.message).to_string(),
+            body(&refusal.code, &refusal.message).to_string(),
         )
     }
 }

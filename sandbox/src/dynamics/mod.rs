@@ -7,13 +7,17 @@ pub mod distort;
 pub mod entra;
 pub mod errors;
 mod filter;
+mod kept;
 mod metadata;
 mod model;
+mod names;
 mod ntlm;
 mod query;
 mod records;
 mod rows;
 mod store;
+mod traffic;
+mod typed;
 mod value;
 mod write;
 
@@ -27,12 +31,16 @@ use entra::{Caller, Issuer, Tokens};
 use errors::{Refusal, reply};
 use query::{Prefer, Reader};
 use rows::{Call, Parts};
-use store::{RowRef, Store, made_id};
+use store::{RowRef, Store, Written, made_id};
+use traffic::realm;
 
+pub use traffic::{is_data, is_mine, kind, request_lines};
+
+use crate::admin::change::Late;
 use crate::generate::Contacts;
 use crate::request::Request;
 use crate::salesforce::clock::Clock;
-use crate::salesforce::errors::Reply;
+use crate::salesforce::errors::{ApiError, Reply};
 
 /// Longest address of a GET (section 1).
 pub const MAX_ADDRESS: usize = 32_768;
@@ -82,6 +90,16 @@ pub struct Dynamics {
     pub tokens: Tokens,
     page_cap: Option<usize>,
     pages: Mutex<Pages>,
+    /// The query for a list that was asked last.
+    last: Mutex<Option<Asked>>,
+    late: Late,
+}
+
+/// A query for a list as it was asked.
+#[derive(Clone)]
+struct Asked {
+    request: Request,
+    base: String,
 }
 
 impl Dynamics {
@@ -105,6 +123,8 @@ impl Dynamics {
             tokens: Tokens::new(instance_url, &format!("{instance_url}/ifd")),
             page_cap,
             pages: Mutex::default(),
+            last: Mutex::default(),
+            late: Late::default(),
         })
     }
 
@@ -142,7 +162,76 @@ impl Dynamics {
     pub fn reset(&self) {
         self.tokens.reset();
         *self.pages() = Pages::default();
-        self.records_mut().oldest_version = 0;
+        *self.last() = None;
+        self.late.take();
+        let mut store = self.records_mut();
+        store.oldest_version = 0;
+        store.rules.clear();
+        store.written = Written::default();
+        store.set_auditing(true);
+        for table in &mut store.tables {
+            table.audited = table.entity.audit;
+            table.tracked = table.entity.tracking;
+        }
+    }
+
+    /// Rows written since the counters began.
+    pub fn writes(&self) -> Written {
+        self.records().written
+    }
+
+    /// Lets the counters of rows written begin anew.
+    pub fn clear_written(&self) {
+        self.records_mut().written = Written::default();
+    }
+
+    fn last(&self) -> MutexGuard<'_, Option<Asked>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The query for a list that was asked last: entity set and options, decoded.
+    pub fn last_query(&self) -> Option<String> {
+        let last = self.last();
+        let request = &last.as_ref()?.request;
+        let options: Vec<String> = request
+            .query
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let set = request.segments.last()?;
+        Some(match options.is_empty() {
+            true => set.clone(),
+            false => format!("{set}?{}", options.join("&")),
+        })
+    }
+
+    /// Renders every page of the query asked last, so that they are ready; says how many.
+    ///
+    /// # Errors
+    /// 400 where none was asked or it is refused.
+    pub fn prerender(&self) -> Result<usize, ApiError> {
+        let bad = |text: String| ApiError::bad("NO_QUERY", text);
+        let Some(mut asked) = self.last().clone() else {
+            return Err(bad("no list was asked for yet".to_owned()));
+        };
+        let set = asked.request.segments.last().cloned().unwrap_or_default();
+        let mut pages = 0;
+        loop {
+            let reply = self
+                .rows(&asked.request, &[&set], &asked.base)
+                .map_err(|refusal| bad(refusal.to_string()))?;
+            pages += 1;
+            let Some(next) = query::next_link(&reply.body) else {
+                return Ok(pages);
+            };
+            let target = next
+                .find("/api/data")
+                .map_or("", |at| &next[at..])
+                .to_owned();
+            let old = asked.request;
+            asked.request = Request::new(&old.method, &target, old.headers, old.body, old.host);
+            asked.request.path = old.path;
+        }
     }
 
     /// Makes every delta token given so far one of the past.
@@ -331,7 +420,7 @@ impl Dynamics {
             name if name.starts_with("EntityDefinitions")
                 || name.starts_with("GlobalOptionSetDefinitions") =>
             {
-                metadata::answer(schema, segments, base, request)
+                metadata::answer(&self.records(), segments, base, request)
             }
             _ if request.method != "GET" => {
                 let writer = self.writer(request, call.caller);
@@ -355,18 +444,24 @@ impl Dynamics {
             Some((name, rest)) => (name, rest.strip_suffix(')')),
             None => (segments[0], None),
         };
-        let (table, entity) = store
+        let (table, _) = store
             .schema
             .set(name)
             .ok_or_else(|| Refusal::segment(name))?;
         match (key, &segments[1..]) {
             (None, []) => {
                 let query = query::parse(store, table, request, false)?;
+                if request.parameter("$skiptoken").is_none() {
+                    *self.last() = Some(Asked {
+                        request: request.clone(),
+                        base: base.to_owned(),
+                    });
+                }
                 if let Some(token) = request.parameter("$deltatoken") {
                     return changes::since(&reader, &query, request, token);
                 }
                 if prefer.track_changes {
-                    changes::check(entity, request)?;
+                    changes::check(&store.tables[table], request)?;
                 }
                 self.kept(store, table, request, base, &prefer, || {
                     reader.page(&query, request)
@@ -469,54 +564,7 @@ fn user_id(caller: Caller) -> Uuid {
 
 /// A row by what stands in the brackets: an identifier, or the columns of a key.
 fn by_key<'a>(store: &'a Store, table: usize, key: &str) -> Result<RowRef<'a>, Refusal> {
-    let name = write::name(store, table, key)?;
-    let found = write::find(store, table, &name).and_then(|id| store.tables[table].find(id));
+    let name = names::name(store, table, key)?;
+    let found = names::find(store, table, &name).and_then(|id| store.tables[table].find(id));
     found.ok_or_else(|| Refusal::missing(&store.tables[table].entity.name, key))
-}
-
-/// The deployment an address of the Web API belongs to.
-fn realm(path: &str) -> Option<(Realm, &str)> {
-    [Realm::Ad, Realm::Ifd, Realm::Claims, Realm::Online]
-        .into_iter()
-        .find_map(|realm| {
-            let rest = path
-                .strip_prefix(realm.prefix())?
-                .strip_prefix("/api/data")?;
-            (rest.is_empty() || rest.starts_with('/')).then_some((realm, rest))
-        })
-}
-
-/// Whether an address belongs to this face.
-pub fn is_mine(path: &str) -> bool {
-    let token = path.ends_with("/oauth2/token") || path.ends_with("/oauth2/v2.0/token");
-    (token && !path.starts_with("/services/"))
-        || path.ends_with("/.well-known/openid-configuration")
-        || path.starts_with("/adfs/")
-        || realm(path).is_some()
-}
-
-/// The counter a request belongs to, for the journal.
-pub fn kind(method: &str, path: &str) -> &'static str {
-    let Some((_, rest)) = realm(path) else {
-        return "login";
-    };
-    let mut segments = rest.trim_matches('/').split('/').skip(1);
-    let first = segments.next().unwrap_or_default();
-    match (method, first) {
-        (_, "") => "versions",
-        (_, "WhoAmI" | "WhoAmI()") => "identity",
-        (_, "$batch") => "dynamics_batch",
-        (_, "EntityDefinitions") => "describe_global",
-        (_, name) if name.starts_with("EntityDefinitions") => "describe",
-        (_, name) if name.starts_with("GlobalOptionSetDefinitions") => "picklist_values",
-        (_, name) if name.starts_with("Retrieve") => "limits",
-        ("GET", name) if name.contains('(') => "dynamics_record",
-        ("GET", _) => "dynamics_query",
-        _ => "dynamics_write",
-    }
-}
-
-/// True for the counters that carry records.
-pub fn is_data(kind: &str) -> bool {
-    kind.starts_with("dynamics_")
 }

@@ -296,6 +296,7 @@ impl Schema {
 static SCHEMA: LazyLock<Result<Schema, String>> = LazyLock::new(|| {
     let mut entities: Vec<Entity> =
         serde_json::from_str(SOURCE).map_err(|error| format!("entities.json: {error}"))?;
+    entities.push(wide());
     for entity in &mut entities {
         for (at, column) in entity.attributes.iter().enumerate() {
             entity.by_name.insert(column.name.clone(), at);
@@ -306,6 +307,71 @@ static SCHEMA: LazyLock<Result<Schema, String>> = LazyLock::new(|| {
     }
     Ok(Schema { entities })
 });
+
+/// Columns of the table that is too wide for an address: their names alone take more than its 32,768 bytes.
+const WIDE: usize = 720;
+
+/// `new_wide`: names as long as Dynamics allows (50 characters), tracked by nobody, audited by nobody.
+fn wide() -> Entity {
+    let column = |name: String, kind: Kind| Attribute {
+        label: name.clone(),
+        description: String::new(),
+        is_id: name == "new_wideid",
+        is_title: name == "new_name",
+        read_only: matches!(name.as_str(), "createdon" | "modifiedon" | "versionnumber"),
+        name,
+        kind,
+        length: matches!(kind, Kind::String).then_some(100),
+        format: None,
+        choices: Vec::new(),
+        targets: Vec::new(),
+        navigation: Vec::new(),
+        required: None,
+        of: None,
+        behavior: Behavior::default(),
+        date_format: None,
+        precision: None,
+        base: None,
+        global: None,
+        schema_name: None,
+        min: None,
+        max: None,
+    };
+    let mut attributes = vec![
+        column("new_wideid".to_owned(), Kind::Uniqueidentifier),
+        column("new_name".to_owned(), Kind::String),
+        column("createdon".to_owned(), Kind::DateTime),
+        column("modifiedon".to_owned(), Kind::DateTime),
+        column("versionnumber".to_owned(), Kind::BigInt),
+    ];
+    attributes.extend((0..WIDE).map(|n| {
+        let name = format!(
+            "new_{n:03}_{}",
+            "a_column_name_as_long_as_names_may_ever_be_x"
+        );
+        column(name[..50.min(name.len())].to_owned(), Kind::String)
+    }));
+    Entity {
+        name: "new_wide".to_owned(),
+        set: "new_wides".to_owned(),
+        label: "Wide".to_owned(),
+        plural: "Wides".to_owned(),
+        code: 10_044,
+        key: "new_wideid".to_owned(),
+        title: Some("new_name".to_owned()),
+        tracking: false,
+        audit: false,
+        custom: true,
+        intersect: false,
+        activity: false,
+        owner: None,
+        meta: None,
+        keys: Vec::new(),
+        attributes,
+        by_property: HashMap::new(),
+        by_name: HashMap::new(),
+    }
+}
 
 /// The schema.
 ///

@@ -366,6 +366,14 @@ pub fn link(base: &str, set: &str, request: &Request, option: &str, value: &str)
     out
 }
 
+/// The next link of a rendered page. It stands behind the rows, whose texts are escaped.
+pub fn next_link(body: &[u8]) -> Option<String> {
+    const MARK: &str = ",\"@odata.nextLink\":";
+    let text = std::str::from_utf8(body).ok()?;
+    let from = text.rfind(MARK)? + MARK.len();
+    serde_json::from_str(text[from..].strip_suffix('}')?).ok()
+}
+
 /// What all answers to a reader have in common.
 pub struct Reader<'a> {
     pub store: &'a Store,

@@ -103,6 +103,7 @@ pub fn build(schema: &'static Schema, contacts: Contacts) -> Result<Store, Strin
         OPPORTUNITY,
     )?;
     loader.all_types()?;
+    loader.wide()?;
     Ok(loader.store)
 }
 
@@ -272,6 +273,21 @@ impl Loader {
             let key = field("key").to_owned();
             let id = self.add(table, number as u64 + 1, &values)?;
             self.keys.insert(key, (id, at));
+        }
+        Ok(())
+    }
+
+    /// Three rows of the table with too many columns, every second column filled.
+    fn wide(&mut self) -> Result<(), String> {
+        let (_, entity) = self.entity("new_wide")?;
+        for number in 1..=3u64 {
+            let mut values = vec![("new_name", Val::Text(format!("Wide {number}")))];
+            for (n, column) in entity.attributes.iter().enumerate() {
+                if column.label.starts_with("new_") && n % 2 == 0 && !column.is_id {
+                    values.push((column.name.as_str(), Val::Text(format!("{number}-{n}"))));
+                }
+            }
+            self.add("new_wide", number, &values)?;
         }
         Ok(())
     }

@@ -6,10 +6,12 @@ use uuid::Uuid;
 use super::batch::{Inner, Runner};
 use super::entra::Caller;
 use super::errors::{Refusal, reply};
+use super::names::{self, Name};
 use super::query::{self, Prefer, Reader};
 use super::store::Store;
-use super::write::{self, Done, Name, Writer};
-use super::{Dynamics, Realm, realm};
+use super::traffic::realm;
+use super::write::{Done, Writer};
+use super::{Dynamics, Realm};
 use crate::request::Request;
 use crate::salesforce::errors::Reply;
 
@@ -61,7 +63,7 @@ impl Dynamics {
             None => (segments[0], None),
         };
         let (table, entity) = store.schema.set(set).ok_or_else(|| Refusal::segment(set))?;
-        let name = key.map(|key| write::name(store, table, key)).transpose()?;
+        let name = key.map(|key| names::name(store, table, key)).transpose()?;
         let method = request.method.as_str();
         match (method, &name, &segments[1..]) {
             ("POST", None, []) => {
@@ -159,7 +161,7 @@ fn change(
     value: Value,
 ) -> Result<Reply, Refusal> {
     let entity = store.tables[table].entity;
-    let id = write::find(store, table, name)
+    let id = names::find(store, table, name)
         .ok_or_else(|| Refusal::missing(&entity.name, "the given key"))?;
     let mut body = Map::new();
     body.insert(property.to_owned(), value);
@@ -246,7 +248,7 @@ fn multiple(
                 .to_owned(),
             _ => return Err(Refusal::argument("A target lacks its key.")),
         };
-        let name = write::name(store, table, &key)?;
+        let name = names::name(store, table, &key)?;
         let writer = Writer {
             if_match: (action == "UpdateMultiple").then(|| "*".to_owned()),
             ..writer.clone()

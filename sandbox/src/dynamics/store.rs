@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::model::{Entity, Kind, Schema};
 use super::value::{self, Val};
 use crate::generate::{Column, Contacts};
+use crate::record_rules::RecordRules;
 use crate::salesforce::id;
 use crate::salesforce::store::Cell;
 
@@ -67,6 +68,12 @@ pub struct Table {
     generated: Option<Generated>,
     /// Deleted rows, oldest first.
     pub deleted: Vec<Change>,
+    /// What deleted rows held, for those who take them back.
+    pub bin: BTreeMap<Uuid, Row>,
+    /// Whether changes are audited, where the organisation audits at all.
+    pub audited: bool,
+    /// Whether changes can be asked for by a token.
+    pub tracked: bool,
 }
 
 struct Generated {
@@ -95,7 +102,22 @@ impl Table {
             gone: BTreeSet::new(),
             generated: None,
             deleted: Vec::new(),
+            bin: BTreeMap::new(),
+            audited: entity.audit,
+            tracked: entity.tracking,
         }
+    }
+
+    /// Whether some of the rows are computed.
+    pub fn has_generated(&self) -> bool {
+        self.generated
+            .as_ref()
+            .is_some_and(|generated| generated.contacts.count() > 0)
+    }
+
+    /// Whether this identifier is that of a computed row, changed meanwhile or not.
+    pub fn is_generated(&self, id: Uuid) -> bool {
+        self.generated_index(id).is_some()
     }
 
     /// The identifier of a row.
@@ -371,6 +393,16 @@ fn instant(text: &str) -> Val {
     }
 }
 
+/// Rows written, by what was done; those of a change set that was taken back do not count.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Written {
+    pub created: u64,
+    pub updated: u64,
+    pub deleted: u64,
+    /// Counted as created or updated as well.
+    pub upserted: u64,
+}
+
 /// All tables.
 pub struct Store {
     pub schema: &'static Schema,
@@ -379,8 +411,13 @@ pub struct Store {
     pub oldest_version: i64,
     /// Whether changes are audited.
     pub auditing: bool,
+    /// Rows to refuse on demand.
+    pub rules: RecordRules,
+    /// Rows written through the API.
+    pub written: Written,
     /// What a change set has written so far.
     before: Option<Vec<Before>>,
+    written_before: Written,
     next_version: i64,
     next_number: u64,
 }
@@ -410,7 +447,10 @@ impl Store {
             tables,
             oldest_version: 0,
             auditing: true,
+            rules: RecordRules::default(),
+            written: Written::default(),
             before: None,
+            written_before: Written::default(),
             next_version: GENERATED_VERSION + i64::from(contacts.count()),
             next_number: FIRST_GENERATED + u64::from(contacts.count()),
         })
@@ -450,6 +490,7 @@ impl Store {
     /// From here on what is written can be taken back.
     pub fn begin(&mut self) {
         self.before = Some(Vec::new());
+        self.written_before = self.written;
     }
 
     /// Keeps what was written since [`Self::begin`], or takes it back.
@@ -471,6 +512,7 @@ impl Store {
             table.deleted.retain(|change| change.id != before.id);
         }
         if !keep {
+            self.written = self.written_before;
             // Pages rendered meanwhile are stale.
             self.take_version();
         }
@@ -491,6 +533,34 @@ impl Store {
     pub fn take_id(&mut self, code: u32) -> Uuid {
         self.next_number += 1;
         made_id(code, self.next_number)
+    }
+
+    /// Switches the audit of the whole organisation, and lets its row say so.
+    pub fn set_auditing(&mut self, on: bool) {
+        self.auditing = on;
+        let Some((at, entity)) = self.schema.entity("organization") else {
+            return;
+        };
+        let version = self.take_version();
+        if let Some(column) = entity.column("isauditenabled") {
+            for row in self.tables[at].rows.values_mut() {
+                row.values[column] = Val::Bool(on);
+                row.version = version;
+            }
+        }
+    }
+
+    /// Lets go of the audits from before a moment, in seconds since 1970.
+    pub fn forget_audits(&mut self, before: i64) {
+        let Some((at, entity)) = self.schema.entity("audit") else {
+            return;
+        };
+        if let Some(column) = entity.column("createdon") {
+            self.tables[at]
+                .rows
+                .retain(|_, row| !matches!(row.values[column], Val::Time(made) if made < before));
+        }
+        self.take_version();
     }
 
     /// The name of a row, as annotations show it.

@@ -178,6 +178,19 @@ pub fn from_text(text: &str, column: &Attribute) -> Option<Val> {
     })
 }
 
+/// A value as plain text, the other way of [`from_text`]; nothing for null.
+pub fn plain(value: &Val, column: &Attribute) -> String {
+    match value {
+        Val::Null => String::new(),
+        Val::Text(text) => text.clone(),
+        other => {
+            let mut out = String::new();
+            write_json(&mut out, other, column);
+            out.trim_matches('"').to_owned()
+        }
+    }
+}
+
 /// Reads `2,3,8`.
 pub fn read_many(text: &str) -> Option<Vec<i32>> {
     let mut values = text

@@ -1,19 +1,15 @@
 //! Writing rows: create, change, upsert, delete, references, the bulk actions. Section 7 of the protocol page.
 
-use bigdecimal::BigDecimal;
-use chrono::Datelike as _;
 use serde_json::{Map, Value};
-use std::str::FromStr as _;
 use uuid::Uuid;
 
 use super::errors::Refusal;
-use super::model::{Attribute, Behavior, Entity, Kind};
+use super::model::Entity;
+use super::names::{Name, find, reference, same, unknown_key};
 use super::records::derive;
 use super::store::{Change, Row, Store, made_id};
-use super::value::{Val, read_many, read_moment, rounded};
-
-/// Most values of a multi-select column.
-const MOST_CHOSEN: usize = 150;
+use super::typed::{read, settle_status};
+use super::value::Val;
 
 /// Who writes, when, and what the headers say.
 #[derive(Debug, Clone)]
@@ -36,107 +32,37 @@ pub enum Done {
     Updated(Uuid),
 }
 
-/// The name of a row in an address: its identifier or the values of a key.
-#[derive(Debug, Clone)]
-pub enum Name {
-    Id(Uuid),
-    Key(Vec<(usize, Val)>),
+fn blank(entity: &Entity) -> Row {
+    Row {
+        id: Uuid::nil(),
+        values: vec![Val::Null; entity.attributes.len()],
+        version: 0,
+    }
 }
 
-/// Reads what stands in the brackets of an address.
-///
-/// # Errors
-/// 400 for what is no key of the table.
-pub fn name(store: &Store, table: usize, text: &str) -> Result<Name, Refusal> {
-    let entity = store.tables[table].entity;
-    let bare = text
-        .strip_prefix(&format!("{}=", entity.key))
-        .unwrap_or(text);
-    if let Ok(id) = Uuid::parse_str(bare.trim_matches('\'')) {
-        return Ok(Name::Id(id));
+/// A row that a record rule meets is refused, as by a plug-in or a lock.
+fn struck(store: &mut Store, entity: &'static Entity, row: &Row) -> Result<(), Refusal> {
+    if store.rules.is_empty() {
+        return Ok(());
     }
-    let bad = || Refusal::syntax(format!("Invalid key '{text}'."));
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() {
-        let (property, value) = rest.split_once('=').ok_or_else(bad)?;
-        let (value, behind) = match value.strip_prefix('\'') {
-            Some(quoted) => until_quote(quoted).ok_or_else(bad)?,
-            None => {
-                let (value, behind) = value.split_once(',').unwrap_or((value, ""));
-                (value.to_owned(), behind)
-            }
-        };
-        rest = behind.trim_start_matches(',');
-        let column = entity.property(property.trim()).ok_or_else(bad)?;
-        let described = &entity.attributes[column];
-        let value = match described.kind.is_reference() {
-            true => Uuid::parse_str(&value).ok().map(Val::Guid),
-            false => super::value::from_text(&value, described),
-        };
-        parts.push((column, value.ok_or_else(bad)?));
-    }
-    let mut names: Vec<&str> = parts
-        .iter()
-        .map(|(at, _)| entity.attributes[*at].name.as_str())
-        .collect();
-    names.sort_unstable();
-    let known = entity.keys.iter().any(|key| {
-        let mut columns: Vec<&str> = key.columns.iter().map(String::as_str).collect();
-        columns.sort_unstable();
-        columns == names
+    let struck = store.rules.strike(&entity.name, |rule| {
+        entity.column(&rule.field).is_some_and(|at| {
+            super::value::plain(&row.values[at], &entity.attributes[at]) == rule.value
+        })
     });
-    match known {
-        true => Ok(Name::Key(parts)),
-        false => Err(Refusal::syntax(
-            "The specified key properties are not an alternate key of the entity.",
-        )),
-    }
-}
-
-fn until_quote(text: &str) -> Option<(String, &str)> {
-    let mut out = String::new();
-    let mut rest = text;
-    loop {
-        let (head, behind) = rest.split_once('\'')?;
-        out.push_str(head);
-        match behind.strip_prefix('\'') {
-            Some(more) => {
-                out.push('\'');
-                rest = more;
-            }
-            None => return Some((out, behind)),
-        }
-    }
-}
-
-fn same(a: &Val, b: &Val) -> bool {
-    match (a, b) {
-        (Val::Text(a), Val::Text(b)) => a.to_lowercase() == b.to_lowercase(),
-        (Val::Row(a, _), Val::Guid(b)) => a == b,
-        (a, b) => a == b,
-    }
-}
-
-/// The row a name stands for.
-pub fn find(store: &Store, table: usize, name: &Name) -> Option<Uuid> {
-    let table = &store.tables[table];
-    match name {
-        Name::Id(id) => table.find(*id).map(|row| table.id(row)),
-        Name::Key(parts) => table
-            .candidates(parts)
-            .into_iter()
-            .find(|row| parts.iter().all(|(at, v)| same(&table.get(*row, *at), v)))
-            .map(|row| table.id(row)),
-    }
-}
-
-fn unknown_key() -> Refusal {
-    Refusal::new(
-        404,
-        "0x80060891",
-        "A record with the specified key values does not exist in the entity.",
-    )
+    let Some(rule) = struck else {
+        return Ok(());
+    };
+    // Generic SQL errors, as for a deadlock, are the server's fault; a plug-in's refusal is not.
+    let status = rule.status.unwrap_or(match rule.code.as_str() {
+        "0x80044150" | "0x80044151" | "0x80040333" => 500,
+        "0x80040237" | "0x80060892" => 412,
+        _ => 400,
+    });
+    let message = rule
+        .message
+        .unwrap_or_else(|| "refused on demand".to_owned());
+    Err(Refusal::new(status, rule.code, message))
 }
 
 /// Refuses tables that nobody writes.
@@ -155,7 +81,19 @@ fn writable(entity: &Entity, what: &str) -> Result<(), Refusal> {
 }
 
 impl Writer {
-    /// Makes a row.
+    /// One without headers.
+    pub fn of(user: Uuid, at: i64) -> Self {
+        Self {
+            user,
+            at,
+            if_match: None,
+            if_none_match: None,
+            detect_duplicates: false,
+            references: Vec::new(),
+        }
+    }
+
+    /// Makes a row of what a body says.
     ///
     /// # Errors
     /// What the values are refused for; 412 for a key that is taken.
@@ -168,15 +106,35 @@ impl Writer {
     ) -> Result<Uuid, Refusal> {
         let entity = store.tables[table].entity;
         writable(entity, "Create")?;
-        let mut row = Row {
-            id: Uuid::nil(),
-            values: vec![Val::Null; entity.attributes.len()],
-            version: 0,
-        };
+        let mut row = blank(entity);
         for (at, value) in preset {
             row.values[*at] = value.clone();
         }
         self.apply(store, entity, &mut row, body, true)?;
+        self.make(store, table, row)
+    }
+
+    /// Makes a row of values that are read already.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn insert(
+        &self,
+        store: &mut Store,
+        table: usize,
+        values: &[(usize, Val)],
+    ) -> Result<Uuid, Refusal> {
+        let entity = store.tables[table].entity;
+        writable(entity, "Create")?;
+        let mut row = blank(entity);
+        for (at, value) in values {
+            row.values[*at] = value.clone();
+        }
+        self.make(store, table, row)
+    }
+
+    fn make(&self, store: &mut Store, table: usize, mut row: Row) -> Result<Uuid, Refusal> {
+        let entity = store.tables[table].entity;
         let key = entity.column(&entity.key);
         let chosen = key.and_then(|key| match row.values[key] {
             Val::Guid(id) => Some(id),
@@ -243,10 +201,12 @@ impl Writer {
                 ));
             }
         }
+        struck(store, entity, &row)?;
         self.unique(store, table, &row)?;
         self.duplicates(store, table, &row)?;
         let id = row.id;
         self.put(store, table, row, 1);
+        store.written.created += 1;
         Ok(id)
     }
 
@@ -262,15 +222,31 @@ impl Writer {
         body: &Map<String, Value>,
     ) -> Result<(), Refusal> {
         let entity = store.tables[table].entity;
-        writable(entity, "Update")?;
-        let found = store.tables[table]
-            .find(id)
-            .ok_or_else(|| Refusal::missing(&entity.name, &id.to_string()))?;
-        self.check_version(store.tables[table].version(found))?;
-        let old = store.tables[table].copy(found);
+        let old = self.changeable(store, table, id)?;
         let mut row = old.clone();
         self.apply(store, entity, &mut row, body, false)?;
-        settle_status(entity, &mut row, Some(&old))?;
+        self.change(store, table, &old, row)
+    }
+
+    fn changeable(&self, store: &Store, table: usize, id: Uuid) -> Result<Row, Refusal> {
+        let table = &store.tables[table];
+        writable(table.entity, "Update")?;
+        let found = table
+            .find(id)
+            .ok_or_else(|| Refusal::missing(&table.entity.name, &id.to_string()))?;
+        self.check_version(table.version(found))?;
+        Ok(table.copy(found))
+    }
+
+    fn change(
+        &self,
+        store: &mut Store,
+        table: usize,
+        old: &Row,
+        mut row: Row,
+    ) -> Result<(), Refusal> {
+        let entity = store.tables[table].entity;
+        settle_status(entity, &mut row, Some(old))?;
         for (at, column) in entity.attributes.iter().enumerate() {
             let required = column.required.as_deref() == Some("SystemRequired");
             if required && row.values[at] == Val::Null && old.values[at] != Val::Null {
@@ -284,8 +260,10 @@ impl Writer {
                 ));
             }
         }
+        struck(store, entity, &row)?;
         self.unique(store, table, &row)?;
         self.put(store, table, row, 2);
+        store.written.updated += 1;
         Ok(())
     }
 
@@ -310,6 +288,8 @@ impl Writer {
             )),
             (Some(id), _) => {
                 self.update(store, table, id, body)?;
+                // With If-Match it was no upsert.
+                store.written.upserted += u64::from(self.if_match.is_none());
                 Ok(Done::Updated(id))
             }
             (None, Name::Id(id)) if self.if_match.is_some() => {
@@ -319,10 +299,12 @@ impl Writer {
             (None, Name::Id(id)) => {
                 let preset = entity.column(&entity.key).map(|at| (at, Val::Guid(*id)));
                 let id = self.create(store, table, body, preset.as_slice())?;
+                store.written.upserted += 1;
                 Ok(Done::Created(id))
             }
             (None, Name::Key(parts)) => {
                 let id = self.create(store, table, body, parts)?;
+                store.written.upserted += 1;
                 Ok(Done::Created(id))
             }
         }
@@ -342,6 +324,9 @@ impl Writer {
         };
         if let Some(row) = store.tables[table].find(id) {
             self.check_version(store.tables[table].version(row))?;
+            let row = store.tables[table].copy(row);
+            struck(store, entity, &row)?;
+            store.tables[table].bin.insert(id, row);
         }
         if matches!(
             entity.name.as_str(),
@@ -357,6 +342,7 @@ impl Writer {
         let version = store.take_version();
         store.tables[table].deleted.push(Change { id, version });
         self.audit(store, table, id, 3);
+        store.written.deleted += 1;
         Ok(())
     }
 
@@ -383,7 +369,8 @@ impl Writer {
     /// Writes the audit of a change, where the organisation and the table are audited.
     fn audit(&self, store: &mut Store, table: usize, id: Uuid, operation: i64) {
         let entity = store.tables[table].entity;
-        let Some((at, audits)) = store.schema.entity("audit").filter(|_| entity.audit) else {
+        let audited = store.tables[table].audited;
+        let Some((at, audits)) = store.schema.entity("audit").filter(|_| audited) else {
             return;
         };
         if !store.auditing {
@@ -595,196 +582,4 @@ impl Writer {
         row.values[at] = Val::Row(found, table);
         Ok(())
     }
-}
-
-/// The row an address such as `/accounts(<guid>)` stands for; it must be there.
-pub fn reference(store: &Store, address: &str) -> Result<(usize, Uuid), Refusal> {
-    let bad = || Refusal::syntax(format!("Invalid reference '{address}'."));
-    let last = address.rsplit_once('/').map_or(address, |(_, last)| last);
-    let (set, key) = last
-        .split_once('(')
-        .and_then(|(set, rest)| Some((set, rest.strip_suffix(')')?)))
-        .ok_or_else(bad)?;
-    let (table, entity) = store.schema.set(set).ok_or_else(|| Refusal::segment(set))?;
-    let name = name(store, table, key)?;
-    match (find(store, table, &name), name) {
-        (Some(id), _) => Ok((table, id)),
-        (None, Name::Id(id)) => Err(Refusal::missing(&entity.name, &id.to_string())),
-        (None, Name::Key(_)) => Err(unknown_key()),
-    }
-}
-
-/// Keeps state and status together: a status belongs to its state.
-fn settle_status(entity: &'static Entity, row: &mut Row, old: Option<&Row>) -> Result<(), Refusal> {
-    let (Some(state), Some(status)) = (entity.column("statecode"), entity.column("statuscode"))
-    else {
-        return Ok(());
-    };
-    let Val::Int(state_value) = row.values[state] else {
-        return Err(Refusal::argument("statecode cannot be null."));
-    };
-    if entity.name == "opportunity" && old.is_some_and(|old| old.values[state] != row.values[state])
-    {
-        return Err(Refusal::new(
-            400,
-            "0x80040203",
-            "This message can not be used to set the state of opportunity. In order to set state of opportunity, use the WinOpportunity or LoseOpportunity message.",
-        ));
-    }
-    let changed_state = old.is_some_and(|old| old.values[state] != row.values[state]);
-    let same_status = old.is_some_and(|old| old.values[status] == row.values[status]);
-    if row.values[status] == Val::Null || (changed_state && same_status) {
-        let first = entity.attributes[state]
-            .choices
-            .iter()
-            .find(|choice| i64::from(choice.value) == state_value);
-        row.values[status] = first
-            .and_then(|choice| choice.state)
-            .map_or(Val::Null, |default| Val::Int(default.into()));
-    }
-    let belongs = entity.attributes[status].choices.iter().any(|choice| {
-        row.values[status] == Val::Int(choice.value.into())
-            && choice.state.map(i64::from) == Some(state_value)
-    });
-    match belongs {
-        true => Ok(()),
-        false => Err(Refusal::new(
-            400,
-            "0x80048408",
-            format!(
-                "The status code is not valid for state code {state_value} of {}.",
-                entity.name
-            ),
-        )),
-    }
-}
-
-/// A JSON value as a value of a column.
-fn read(entity: &Entity, column: &Attribute, value: &Value) -> Result<Val, Refusal> {
-    let payload = |expected: &str| {
-        Refusal::new(
-            400,
-            "0x80048d19",
-            format!(
-                "Error identified in Payload provided by the user for Entity :'{}', Error Message: Cannot convert the literal '{value}' to the expected type '{expected}'.",
-                entity.set
-            ),
-        )
-    };
-    let outside = || {
-        Refusal::new(
-            400,
-            "0x80044330",
-            format!(
-                "A validation error occurred. The value of '{}' on record of type '{}' is outside the valid range.",
-                column.name, entity.name
-            ),
-        )
-    };
-    if value.is_null() {
-        return Ok(Val::Null);
-    }
-    Ok(match column.kind {
-        Kind::String | Kind::Memo | Kind::EntityName => {
-            let text = value.as_str().ok_or_else(|| payload("Edm.String"))?;
-            if let Some(most) = column.length
-                && text.encode_utf16().count() > most
-            {
-                return Err(Refusal::new(
-                    400,
-                    "0x80044331",
-                    format!(
-                        "A validation error occurred.  The length of the '{}' attribute of the '{}' entity exceeded the maximum allowed length of '{most}'.",
-                        column.name, entity.name
-                    ),
-                ));
-            }
-            match text {
-                // The empty text is stored as null.
-                "" => Val::Null,
-                text => Val::Text(text.to_owned()),
-            }
-        }
-        Kind::Image => Val::Text(
-            value
-                .as_str()
-                .ok_or_else(|| payload("Edm.Binary"))?
-                .to_owned(),
-        ),
-        Kind::Boolean => Val::Bool(value.as_bool().ok_or_else(|| payload("Edm.Boolean"))?),
-        Kind::Integer | Kind::BigInt => {
-            let number = value.as_i64().ok_or_else(|| payload("Edm.Int32"))?;
-            let (low, high) = match column.kind {
-                Kind::Integer => (i32::MIN.into(), i32::MAX.into()),
-                _ => (i64::MIN, i64::MAX),
-            };
-            let (low, high) = (column.min.unwrap_or(low), column.max.unwrap_or(high));
-            if number < low || number > high {
-                return Err(outside());
-            }
-            Val::Int(number)
-        }
-        Kind::Decimal | Kind::Double | Kind::Money => {
-            let number = match value {
-                Value::Number(number) => BigDecimal::from_str(&number.to_string()).ok(),
-                _ => None,
-            };
-            let number = number.ok_or_else(|| payload("Edm.Decimal"))?;
-            let limit = match column.kind {
-                Kind::Money => BigDecimal::from(922_337_203_685_478_i64),
-                _ => BigDecimal::from(100_000_000_000_i64),
-            };
-            if number.abs() > limit {
-                return Err(outside());
-            }
-            Val::Number(rounded(&number, column.scale()))
-        }
-        Kind::Picklist | Kind::State | Kind::Status => {
-            let number = value.as_i64().ok_or_else(|| payload("Edm.Int32"))?;
-            if column.label_of(number).is_none() {
-                return Err(outside());
-            }
-            Val::Int(number)
-        }
-        Kind::MultiSelectPicklist => {
-            let text = value.as_str().ok_or_else(|| payload("Edm.String"))?;
-            if text.is_empty() {
-                return Ok(Val::Null);
-            }
-            let values = read_many(text).ok_or_else(|| payload("Edm.String"))?;
-            let known = values
-                .iter()
-                .all(|v| column.label_of(i64::from(*v)).is_some());
-            if !known || values.len() > MOST_CHOSEN {
-                return Err(outside());
-            }
-            Val::Many(values)
-        }
-        Kind::DateTime if column.behavior == Behavior::DateOnly => {
-            let day: chrono::NaiveDate = value
-                .as_str()
-                .and_then(|text| text.parse().ok())
-                .ok_or_else(|| payload("Edm.Date"))?;
-            if day.year() < 1753 {
-                return Err(outside());
-            }
-            Val::Date(day)
-        }
-        Kind::DateTime => {
-            let at = value
-                .as_str()
-                .and_then(read_moment)
-                .ok_or_else(|| payload("Edm.DateTimeOffset"))?;
-            // The first of January 1753.
-            if at < -6_847_804_800 {
-                return Err(outside());
-            }
-            Val::Time(at)
-        }
-        Kind::Uniqueidentifier | Kind::File => {
-            let text = value.as_str().ok_or_else(|| payload("Edm.Guid"))?;
-            Val::Guid(Uuid::parse_str(text).map_err(|_| payload("Edm.Guid"))?)
-        }
-        _ => return Err(payload("Edm.Untyped")),
-    })
 }

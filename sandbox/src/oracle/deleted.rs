@@ -10,7 +10,7 @@ use super::objects::{Kind, Object};
 use super::searchspec::{self, Op, Spec};
 use super::store::{Deleted, Store, user_id};
 use super::time;
-use super::xml::{self, Node};
+use crate::xml::{self, Node};
 
 const DATA: &str = "urn:/crmondemand/xml/deleteditem";
 const FIELDS: &[&str] = &[
@@ -26,11 +26,11 @@ const FIELDS: &[&str] = &[
 const DEFAULT_PAGE: usize = 10;
 const MAX_PAGE: usize = 100;
 
-/// Answers a request.
+/// Answers a request; entries from before `oldest`, in seconds since 1970, are purged.
 ///
 /// # Errors
 /// SBL-EAI-04127 for an unknown element, SBL-EAI-13010 and 13011 for a bad expression.
-pub fn answer(store: &Store, input: &Node, zone: Tz) -> Result<String, Fault> {
+pub fn answer(store: &Store, input: &Node, zone: Tz, oldest: i64) -> Result<String, Fault> {
     let number = |name: &str, usual: usize| match input.text_of(name) {
         None => Ok(usual),
         Some(text) => usize::from_str(text).map_err(|_| {
@@ -70,6 +70,7 @@ pub fn answer(store: &Store, input: &Node, zone: Tz) -> Result<String, Fault> {
     let mut found: Vec<&Deleted> = store
         .deleted
         .iter()
+        .filter(|entry| entry.at >= oldest)
         .filter(|entry| {
             tests
                 .iter()

@@ -1,8 +1,8 @@
 //! SOAP 1.1 around requests and answers, and the two shapes of a fault (section 9.1 of the protocol page):
 //! A from the application with a stack of errors, B from the front end with one code.
 
-use super::xml::{self, Node};
 use crate::salesforce::errors::Reply;
+use crate::xml::{self, Node};
 
 /// Content type of every SOAP answer.
 pub const XML: &str = "text/xml; charset=UTF-8";

@@ -4,7 +4,7 @@
 use super::envelope::Fault;
 use super::objects::{Field, Kind};
 use super::store::Store;
-use super::xml::{self, Node};
+use crate::xml::{self, Node};
 
 /// Custom fields in use, with their labels and, where it differs, their type word.
 const IN_USE: &[(&str, &str, &str)] = &[

@@ -4,10 +4,12 @@
 mod deleted;
 mod envelope;
 mod faults;
+mod kept;
 mod mapping;
 mod objects;
 mod picklists;
 mod query_page;
+mod samples;
 mod searchspec;
 pub mod session;
 mod settings;
@@ -15,24 +17,24 @@ mod store;
 mod time;
 mod write;
 mod ws_security;
-mod xml;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use chrono::Utc;
 use chrono_tz::Tz;
 use serde_json::{Value, json};
 
+use crate::admin::change::Late;
 use crate::generate::Contacts;
 use crate::request::Request;
 use crate::salesforce::clock::Clock;
 use crate::salesforce::errors::{ApiError, Reply};
+use crate::xml::{self, Node};
 use envelope::Fault;
 use session::Sessions;
 use settings::Settings;
 use store::Store;
 use write::{Operation, Written};
-use xml::Node;
 
 pub use faults::{distort, endless_piece, instead};
 
@@ -49,6 +51,7 @@ pub struct Oracle {
     settings: Mutex<Settings>,
     written: Mutex<Written>,
     page_cap: Option<usize>,
+    late: Late,
 }
 
 /// Whether an address belongs to this face.
@@ -113,6 +116,7 @@ impl Oracle {
             settings: Mutex::default(),
             written: Mutex::default(),
             page_cap,
+            late: Late::default(),
         })
     }
 
@@ -122,6 +126,43 @@ impl Oracle {
 
     fn records(&self) -> RwLockReadGuard<'_, Store> {
         self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn records_mut(&self) -> RwLockWriteGuard<'_, Store> {
+        self.store.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records written since the counters began, in the words all faces share.
+    pub fn writes(&self) -> Value {
+        let written = *self.written();
+        json!({
+            "created": written.inserted, "updated": written.updated, "deleted": written.deleted,
+            "upserted": 0,
+        })
+    }
+
+    /// Lets the counters of records written begin anew.
+    pub fn clear_written(&self) {
+        *self.written() = Written::default();
+    }
+
+    /// The searchspec run last; nothing before the first query.
+    pub fn last_query(&self) -> Option<String> {
+        self.results.last()
+    }
+
+    /// Sets the allotment of operations: used so far, and in all.
+    pub fn limit(&self, used: Option<u64>, max: Option<u64>) {
+        if let Some(max) = max {
+            self.settings().allotment = Some(max);
+        }
+        if let Some(used) = used {
+            self.sessions.set_operations(used);
+        }
     }
 
     /// Answers a request to an Oracle address.
@@ -215,7 +256,9 @@ impl Oracle {
             .ok_or_else(unknown)?;
         match (area, input.name.as_str()) {
             ("deleteditem", "DeletedItemWS_DeletedItemQueryPage_Input") => {
-                deleted::answer(&self.records(), input, asker.zone)
+                let reach = asker.settings.trash_reach_s;
+                let oldest = reach.map_or(i64::MIN, |reach| self.clock.now() - reach);
+                deleted::answer(&self.records(), input, asker.zone, oldest)
             }
             ("picklist", "PicklistWS_GetPicklistValues_Input") => {
                 picklists::answer(&self.records(), input)
@@ -297,10 +340,10 @@ impl Oracle {
             zone: asker.zone,
             v1,
         };
-        let mut store = self.store.write().unwrap_or_else(PoisonError::into_inner);
+        let mut store = self.records_mut();
         let done = write::run(&mut store, place, operation, input, &writer);
         Some(done.map(|(output, written)| {
-            let mut sum = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sum = self.written();
             sum.inserted += written.inserted;
             sum.updated += written.updated;
             sum.deleted += written.deleted;
@@ -331,8 +374,7 @@ impl Oracle {
             }
             ("GET", "/report") => {
                 let mut report = self.sessions.report();
-                report["writes"] =
-                    json!(*self.written.lock().unwrap_or_else(PoisonError::into_inner));
+                report["writes"] = json!(*self.written());
                 report["last_searchspec"] = json!(self.results.last());
                 Ok(Reply::ok(&report))
             }
@@ -343,7 +385,9 @@ impl Oracle {
     /// Settings and counters as at the start; sessions and records stay.
     pub fn reset(&self) {
         *self.settings() = Settings::default();
-        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = Written::default();
+        self.clear_written();
+        self.late.take();
+        self.records_mut().rules.clear();
         self.sessions.reset();
         self.results.reset();
     }

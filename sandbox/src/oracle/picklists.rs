@@ -3,7 +3,7 @@
 
 use super::envelope::Fault;
 use super::store::Store;
-use super::xml::{self, Node};
+use crate::xml::{self, Node};
 
 /// Code, German text (empty: as the code), whether it is disabled.
 type Value = (&'static str, &'static str, bool);
@@ -96,6 +96,20 @@ const LISTS: &[Part] = &[
         &[("A", "", false), ("B", "", false), ("C", "", false)],
     ),
     part("Service Request", "Status", STATUS),
+    part(
+        "Service Request",
+        "CustomPickList0",
+        &[("Gold", "Gold", false), ("Silver", "Silber", false)],
+    ),
+    part(
+        "Service Request",
+        "CustomMultiSelectPickList0",
+        &[
+            ("Red", "Rot", false),
+            ("Green", "Gr\u{fc}n", false),
+            ("Blue", "Blau", false),
+        ],
+    ),
     part(
         "Activity",
         "Priority",

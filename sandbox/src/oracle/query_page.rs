@@ -13,7 +13,7 @@ use super::searchspec::{self, Op, Spec, Test};
 use super::session::User;
 use super::settings::Settings;
 use super::store::Table;
-use super::xml::{self, Node};
+use crate::xml::{self, Node};
 
 /// Records on a page unless asked otherwise, and at most.
 const DEFAULT_PAGE: usize = 10;

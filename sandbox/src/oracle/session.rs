@@ -138,6 +138,11 @@ impl Sessions {
         Ok((user, set))
     }
 
+    /// Sets how many operations were used.
+    pub fn set_operations(&self, used: u64) {
+        self.book().operations = used;
+    }
+
     /// The time zone a session asked for.
     pub fn zone(&self, request: &Request) -> Option<String> {
         self.book().sessions.get(&cookie(request)?)?.zone.clone()

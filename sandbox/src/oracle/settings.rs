@@ -26,6 +26,8 @@ pub struct Settings {
     pub wildcards_in_equals: bool,
     /// Joined expressions must stand in parentheses, a lone one must not.
     pub strict_searchspec: bool,
+    /// Entries of the trash older than so many seconds are purged; none unless set.
+    pub trash_reach_s: Option<i64>,
     /// The user's time zone, as `GetServerTime` tells it.
     pub time_zone: String,
 }
@@ -43,6 +45,7 @@ impl Default for Settings {
             row_ceiling: None,
             wildcards_in_equals: true,
             strict_searchspec: true,
+            trash_reach_s: None,
             time_zone: super::time::CENTRAL.to_owned(),
         }
     }

@@ -3,21 +3,21 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::objects::{Object, all, system};
-use super::time;
+use super::objects::{Object, system};
 use crate::generate::{Column, Contacts};
+use crate::record_rules::RecordRules;
 use crate::salesforce::{id as other_id, store::Cell};
 
 /// Values by the place of their field.
 pub type Record = BTreeMap<usize, String>;
 
 /// Numbers an object has for its ids: five digits to base 36.
-const BLOCK: u64 = 36 * 36 * 36 * 36 * 36;
+pub const BLOCK: u64 = 36 * 36 * 36 * 36 * 36;
 const PREFIX: &str = "1QA2-";
 /// First number of generated contacts; samples lie below.
 const GENERATED: u64 = 1_000_000;
 /// First number of written records: behind all others.
-const WRITTEN: u64 = 30_000_000;
+pub const WRITTEN: u64 = 30_000_000;
 
 /// An entry of the trash.
 #[derive(Debug, Clone)]
@@ -30,18 +30,60 @@ pub struct Deleted {
     pub by: usize,
     /// Seconds since 1970.
     pub at: i64,
+    /// What was deleted, to take it back; the samples of the trash have nothing.
+    pub from: Option<From>,
+}
+
+/// A deleted record: where it was and what it held.
+#[derive(Debug, Clone)]
+pub struct From {
+    pub table: usize,
+    pub number: u64,
+    pub record: Record,
+}
+
+impl Deleted {
+    /// The entry for a record that is about to go.
+    pub fn of(store: &mut Store, place: usize, number: u64, by: usize, at: i64) -> Self {
+        let id = store.next_trash_id();
+        let table = &store.tables[place];
+        let object = &table.object;
+        let name = object.keys.get(3).map_or_else(String::new, |key| {
+            let parts: Vec<String> = key
+                .iter()
+                .rev()
+                .filter(|place| object.fields[**place].name != "ContactEmail")
+                .filter_map(|place| table.cell(number, *place))
+                .collect();
+            parts.join(", ")
+        });
+        Self {
+            id,
+            object_id: table.id(number),
+            kind: object.deleted_as.to_owned(),
+            name,
+            external: table.cell(number, system::EXTERNAL).unwrap_or_default(),
+            by,
+            at,
+            from: Some(From {
+                table: place,
+                number,
+                record: table.record(number),
+            }),
+        }
+    }
 }
 
 /// The records of one object.
 pub struct Table {
     pub object: Object,
-    block: u64,
-    stored: BTreeMap<u64, Record>,
-    removed: BTreeSet<u64>,
-    next: u64,
-    generated: Option<Contacts>,
-    externals: HashMap<String, u64>,
-    columns: Vec<Option<Column>>,
+    pub(super) block: u64,
+    pub(super) stored: BTreeMap<u64, Record>,
+    pub(super) removed: BTreeSet<u64>,
+    pub(super) next: u64,
+    pub(super) generated: Option<Contacts>,
+    pub(super) externals: HashMap<String, u64>,
+    pub(super) columns: Vec<Option<Column>>,
     /// Grows with each change.
     pub version: u64,
 }
@@ -50,6 +92,10 @@ pub struct Table {
 pub struct Store {
     pub tables: Vec<Table>,
     pub deleted: Vec<Deleted>,
+    /// Records to refuse on demand.
+    pub rules: RecordRules,
+    /// Entries the trash ever had.
+    pub(super) trashed: u64,
 }
 
 /// What a row id is made of.
@@ -87,6 +133,16 @@ impl Table {
     fn index(&self, number: u64) -> Option<u32> {
         let index = u32::try_from(number.checked_sub(GENERATED)?).ok()?;
         (index < self.generated?.count()).then_some(index)
+    }
+
+    /// Whether some of the records are computed.
+    pub fn has_generated(&self) -> bool {
+        self.generated.is_some_and(|contacts| contacts.count() > 0)
+    }
+
+    /// Whether this number is that of a computed record, changed meanwhile or not.
+    pub fn is_generated(&self, number: u64) -> bool {
+        self.index(number).is_some()
     }
 
     /// Whether there is a record.
@@ -236,7 +292,7 @@ impl Table {
 }
 
 /// The generator's column behind a contact field.
-fn column(tag: &str) -> Option<Column> {
+pub fn column(tag: &str) -> Option<Column> {
     Some(match tag {
         "ContactFirstName" => Column::FirstName,
         "ContactLastName" => Column::LastName,
@@ -267,208 +323,7 @@ fn column(tag: &str) -> Option<Column> {
     })
 }
 
-/// An object, its sample file, and which of the file's columns fills which tag.
-type Sample = (
-    &'static str,
-    &'static [u8],
-    &'static [(&'static str, &'static str)],
-);
-
-const SAMPLES: &[Sample] = &[
-    (
-        "Account",
-        include_bytes!("../../data/records/accounts.csv"),
-        &[
-            ("Name", "AccountName"),
-            ("Phone", "MainPhone"),
-            ("Fax", "MainFax"),
-            ("Website", "WebSite"),
-            ("NumberOfEmployees", "NumberEmployees"),
-            ("AnnualRevenue", "AnnualRevenues"),
-            ("Description", "Description"),
-            ("BillingStreet", "PrimaryBillToStreetAddress"),
-            ("BillingCity", "PrimaryBillToCity"),
-            ("BillingPostalCode", "PrimaryBillToPostalCode"),
-            ("BillingCountry", "PrimaryBillToCountry"),
-        ],
-    ),
-    (
-        "Contact",
-        include_bytes!("../../data/records/contacts.csv"),
-        &[
-            ("Salutation", "MrMrs"),
-            ("FirstName", "ContactFirstName"),
-            ("LastName", "ContactLastName"),
-            ("Title", "JobTitle"),
-            ("Email", "ContactEmail"),
-            ("Phone", "WorkPhone"),
-            ("MobilePhone", "CellularPhone"),
-            ("MailingStreet", "PrimaryAddress"),
-            ("MailingCity", "PrimaryCity"),
-            ("MailingPostalCode", "PrimaryZipCode"),
-            ("MailingCountry", "PrimaryCountry"),
-        ],
-    ),
-    (
-        "Lead",
-        include_bytes!("../../data/records/leads.csv"),
-        &[
-            ("FirstName", "LeadFirstName"),
-            ("LastName", "LeadLastName"),
-            ("Company", "Company"),
-            ("Title", "JobTitle"),
-            ("Email", "LeadEmail"),
-            ("MobilePhone", "CellularPhone"),
-            ("NumberOfEmployees", "NumberEmployees"),
-            ("Street", "StreetAddress"),
-            ("City", "City"),
-            ("PostalCode", "ZipCode"),
-            ("Country", "Country"),
-        ],
-    ),
-    (
-        "Opportunity",
-        include_bytes!("../../data/records/opportunities.csv"),
-        &[
-            ("Name", "OpportunityName"),
-            ("StageName", "SalesStage"),
-            ("Amount", "Revenue"),
-            ("CloseDate", "CloseDate"),
-            ("NextStep", "NextStep"),
-            ("Probability", "Probability"),
-            ("Description", "Description"),
-        ],
-    ),
-];
-
 impl Store {
-    /// The tables with the samples and so many generated contacts.
-    ///
-    /// # Errors
-    /// A sentence naming the data that cannot be read.
-    pub fn build(contacts: Contacts) -> Result<Self, String> {
-        let mut tables: Vec<Table> = all()?
-            .into_iter()
-            .zip(2..)
-            .map(|(object, block)| Table {
-                block: if object.name == "User" { 1 } else { block },
-                columns: object
-                    .fields
-                    .iter()
-                    .map(|field| column(&field.name))
-                    .collect(),
-                generated: (object.name == "Contact").then_some(contacts),
-                object,
-                stored: BTreeMap::new(),
-                removed: BTreeSet::new(),
-                next: WRITTEN,
-                externals: HashMap::new(),
-                version: 0,
-            })
-            .collect();
-        let mut accounts: HashMap<String, String> = HashMap::new();
-        for (name, data, columns) in SAMPLES {
-            let table = tables
-                .iter_mut()
-                .find(|table| table.object.name == *name)
-                .ok_or_else(|| format!("no object {name}"))?;
-            let mut reader = csv::Reader::from_reader(*data);
-            let rows: Vec<HashMap<String, String>> = reader
-                .deserialize()
-                .collect::<Result<_, _>>()
-                .map_err(|error| format!("{name}: {error}"))?;
-            for (row, number) in rows.iter().zip(1u64..) {
-                let mut record = stamped(1_700_000_000 + i64::try_from(number).unwrap_or(0) * 601);
-                for (column, tag) in *columns {
-                    let place = table
-                        .object
-                        .place(tag)
-                        .ok_or_else(|| format!("{name}.{tag}"))?;
-                    if let Some(value) = row.get(*column).filter(|value| !value.is_empty()) {
-                        record.insert(place, value.clone());
-                    }
-                }
-                if *name == "Account" {
-                    accounts.insert(
-                        row.get("key").cloned().unwrap_or_default(),
-                        table.id(number),
-                    );
-                } else if let Some(account) =
-                    row.get("account_key").and_then(|key| accounts.get(key))
-                {
-                    record.extend(
-                        table
-                            .object
-                            .place("AccountId")
-                            .map(|place| (place, account.clone())),
-                    );
-                }
-                record.insert(system::EXTERNAL, format!("{name}-S{number}"));
-                table.keep(number, Some(record), false);
-            }
-        }
-        let mut store = Self {
-            tables,
-            deleted: Vec::new(),
-        };
-        store.users();
-        store.trash();
-        Ok(store)
-    }
-
-    fn users(&mut self) {
-        let Some(table) = self
-            .tables
-            .iter_mut()
-            .find(|table| table.object.name == "User")
-        else {
-            return;
-        };
-        let people = [
-            ("Ada", "Admin", super::session::USERNAME),
-            ("Björn", "Buyer", super::session::SECOND_USERNAME),
-        ];
-        for ((first, last, login), number) in people.iter().zip(1u64..) {
-            let mut record = stamped(1_690_000_000);
-            for (tag, value) in [
-                ("FirstName", *first),
-                ("LastName", *last),
-                ("UserLoginId", *login),
-                ("UserSignInId", *login),
-                ("Alias", *last),
-                ("Status", "Active"),
-            ] {
-                record.extend(
-                    table
-                        .object
-                        .place(tag)
-                        .map(|place| (place, value.to_owned())),
-                );
-            }
-            table.keep(number, Some(record), false);
-        }
-    }
-
-    /// Three entries of the trash, as in the recorded shapes.
-    fn trash(&mut self) {
-        let seed = [
-            ("Contact", "Doe, Ann", "X-1", 1_706_976_672, 3u64),
-            ("Account", "Contoso & Sons", "", 1_707_026_399, 2),
-            ("Asset Mgmt - Asset", "Asset 1", "", 1_707_026_400, 7),
-        ];
-        for (place, (kind, name, external, at, block)) in seed.into_iter().enumerate() {
-            self.deleted.push(Deleted {
-                id: make_id(30, place as u64),
-                object_id: make_id(block, BLOCK - 1),
-                kind: kind.to_owned(),
-                name: name.to_owned(),
-                external: external.to_owned(),
-                by: 0,
-                at,
-            });
-        }
-    }
-
     /// The place of a table by the object's SOAP name.
     pub fn place(&self, object: &str) -> Option<usize> {
         self.tables
@@ -491,18 +346,18 @@ impl Store {
     }
 
     /// The id of the next entry of the trash.
-    pub fn next_trash_id(&self) -> String {
-        make_id(30, self.deleted.len() as u64)
+    pub(super) fn next_trash_id(&mut self) -> String {
+        self.trashed += 1;
+        make_id(30, self.trashed - 1)
     }
-}
 
-fn stamped(seconds: i64) -> Record {
-    let at = time::xsd(seconds);
-    Record::from([
-        (system::CREATED, at.clone()),
-        (system::MODIFIED, at),
-        (system::CREATED_BY, user_id(0)),
-        (system::MODIFIED_BY, user_id(0)),
-        (system::MOD_ID, "0".to_owned()),
-    ])
+    /// Takes a deleted record back; its entry leaves the trash.
+    pub fn take_back(&mut self, table: usize, id: &str) -> Option<()> {
+        let at = self.deleted.iter().position(|entry| {
+            entry.object_id == id && entry.from.as_ref().is_some_and(|from| from.table == table)
+        })?;
+        let from = self.deleted.remove(at).from?;
+        self.tables[table].keep(from.number, Some(from.record), false);
+        Some(())
+    }
 }

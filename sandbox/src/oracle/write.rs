@@ -11,8 +11,8 @@ use super::envelope::Fault;
 use super::objects::{Field, Kind, Object, system};
 use super::picklists;
 use super::store::{Deleted, Record, Store, user_id};
-use super::xml::{self, Node};
 use super::{searchspec, time};
+use crate::xml::{self, Node};
 
 /// Most records of a message.
 pub const MAX_RECORDS: usize = 20;
@@ -292,7 +292,7 @@ impl Batch<'_> {
             _ if sent.skip => Ok(self.status(number.unwrap_or_default())),
             (Operation::Delete, Some(number)) => {
                 let status = self.status(number);
-                self.delete(object, number);
+                self.delete(object, number)?;
                 Ok(status)
             }
             (_, number) => {
@@ -364,29 +364,41 @@ impl Batch<'_> {
         }
     }
 
-    fn delete(&mut self, object: &Object, number: u64) {
-        let table = &self.store.tables[self.place];
-        let title = object.keys.get(3).map_or_else(String::new, |key| {
-            let parts: Vec<String> = key
-                .iter()
-                .rev()
-                .filter(|place| object.fields[**place].name != "ContactEmail")
-                .filter_map(|place| table.cell(number, *place))
-                .collect();
-            parts.join(", ")
-        });
-        let entry = Deleted {
-            id: self.store.next_trash_id(),
-            object_id: table.id(number),
-            kind: object.deleted_as.to_owned(),
-            name: title,
-            external: table.cell(number, system::EXTERNAL).unwrap_or_default(),
-            by: self.writer.user,
-            at: self.writer.at,
-        };
+    fn delete(&mut self, object: &Object, number: u64) -> Result<(), Fault> {
+        let record = self.store.tables[self.place].record(number);
+        self.struck(object, number, &record)?;
+        let entry = Deleted::of(
+            self.store,
+            self.place,
+            number,
+            self.writer.user,
+            self.writer.at,
+        );
         self.store.deleted.push(entry);
         self.keep(number, None, true);
         self.written.deleted += 1;
+        Ok(())
+    }
+
+    /// A record that a record rule meets is refused, as by a validation rule or a lock.
+    fn struck(&mut self, object: &Object, number: u64, record: &Record) -> Result<(), Fault> {
+        if self.store.rules.is_empty() {
+            return Ok(());
+        }
+        let id = self.store.tables[self.place].id(number);
+        let struck = self.store.rules.strike(object.name, |rule| {
+            object.place(&rule.field).is_some_and(|place| match place {
+                system::ID => id == rule.value,
+                place => record.get(&place).map_or("", String::as_str) == rule.value,
+            })
+        });
+        match struck {
+            None => Ok(()),
+            Some(rule) => {
+                let message = rule.message.as_deref().unwrap_or("Refused on demand");
+                Err(Fault::one(&rule.code, message))
+            }
+        }
     }
 
     fn save(
@@ -442,19 +454,8 @@ impl Batch<'_> {
             }
         }
         self.check_unique(object, &record, number)?;
-        let at = time::xsd(self.writer.at);
-        let by = user_id(self.writer.user);
-        if is_new {
-            record.insert(system::CREATED, at.clone());
-            record.insert(system::CREATED_BY, by.clone());
-        }
-        let version: i64 = record
-            .get(&system::MOD_ID)
-            .and_then(|text| text.parse().ok())
-            .map_or(0, |held: i64| held + 1);
-        record.insert(system::MOD_ID, version.to_string());
-        record.insert(system::MODIFIED, at);
-        record.insert(system::MODIFIED_BY, by);
+        self.struck(object, number, &record)?;
+        stamp(&mut record, self.writer.at, self.writer.user, is_new);
         self.keep(number, Some(record), false);
         match is_new {
             true => self.written.inserted += 1,
@@ -555,6 +556,22 @@ impl Batch<'_> {
         .map(|place| (place, table.cell(number, place).unwrap_or_default()))
         .collect()
     }
+}
+
+/// The system fields of a record that is written at a moment, in seconds since 1970.
+pub fn stamp(record: &mut Record, at: i64, user: usize, is_new: bool) {
+    let (at, by) = (time::xsd(at), user_id(user));
+    if is_new {
+        record.insert(system::CREATED, at.clone());
+        record.insert(system::CREATED_BY, by.clone());
+    }
+    let version = record
+        .get(&system::MOD_ID)
+        .and_then(|text| text.parse().ok())
+        .map_or(0, |held: i64| held + 1);
+    record.insert(system::MOD_ID, version.to_string());
+    record.insert(system::MODIFIED, at);
+    record.insert(system::MODIFIED_BY, by);
 }
 
 fn bounded(object: &Object, field: &str) -> Fault {

@@ -1,6 +1,6 @@
 //! Credentials and options in the SOAP header (section 2.2 of the protocol page).
 
-use super::xml::Node;
+use crate::xml::Node;
 
 /// The namespace that makes a request stateless.
 const OASIS: &str =

@@ -11,6 +11,7 @@ mod custom_object;
 mod describe;
 pub mod errors;
 pub mod id;
+mod kept;
 mod limits;
 mod metadata;
 mod organisation;
@@ -32,10 +33,11 @@ use errors::{ApiError, Reply};
 use limits::Allotment;
 use query::Queries;
 use store::Store;
-use write::{Options, behind, collections, single};
+use write::{Options, collections, single};
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::admin::change::Late;
 use crate::generate::Contacts;
 use crate::request::{Host, Request};
 
@@ -49,7 +51,7 @@ pub struct Salesforce {
     pub clock: Arc<Clock>,
     /// How the deletion log behaves.
     pub log: changes::Log,
-    late: behind::Late,
+    late: Late,
     /// Sign-ins and tokens.
     pub doorman: Doorman,
     /// The daily call count.
@@ -81,7 +83,7 @@ impl Salesforce {
             store: RwLock::new(store),
             writing: Mutex::default(),
             log: changes::Log::default(),
-            late: behind::Late::default(),
+            late: Late::default(),
             doorman: Doorman::new(setup.login_url, setup.instance_url),
             allotment: Allotment::default(),
             queries: Queries::new(setup.page_cap, setup.gzip),
@@ -286,33 +288,6 @@ impl Salesforce {
             allow_save,
             update_only: false,
         }
-    }
-
-    /// Makes a change behind the API's back, or keeps it until the next commit.
-    ///
-    /// # Errors
-    /// What [`behind::Change::make`] refuses.
-    pub fn change(&self, change: behind::Change) -> Result<serde_json::Value, ApiError> {
-        let at = change.stamp(self.clock.now())?;
-        if change.late {
-            self.late.add(change, at);
-            return Ok(serde_json::json!({"late": true}));
-        }
-        let _turn = self.writing();
-        change.make(&mut self.records_mut(), at)
-    }
-
-    /// Makes the changes kept so far.
-    ///
-    /// # Errors
-    /// What [`behind::Change::make`] refuses.
-    pub fn commit(&self) -> Result<serde_json::Value, ApiError> {
-        let _turn = self.writing();
-        let mut store = self.records_mut();
-        let made = self.late.take();
-        made.into_iter()
-            .map(|(change, at)| change.make(&mut store, at))
-            .collect()
     }
 
     /// The records, to read; not to be held while asking for anything else of this face.

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::clock::Clock;
 use super::rows::{Gone, Rows, Values};
-use super::write::rules::RecordRules;
 use crate::generate::Contacts;
+use crate::record_rules::RecordRules;
 
 /// A stored value in wire form.
 #[derive(Debug, Clone, PartialEq)]

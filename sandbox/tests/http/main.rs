@@ -1,5 +1,6 @@
 //! The sandbox as a client meets it, over HTTPS; one program, so that it is linked once.
 
+mod behind;
 mod bulk_ingest;
 mod bulk_query;
 mod changed_rows;

@@ -5,9 +5,9 @@ use std::io::Read as _;
 
 use super::job::{Dialect, LineEnding};
 use crate::generate::mix;
+use crate::input::{Input, Record};
 use crate::salesforce::store::{SObject, Store};
 use crate::salesforce::write::collections::{self, Item};
-use crate::salesforce::write::input::{Input, Record};
 use crate::salesforce::write::{Operation, Options, Outcome, RowError};
 
 /// Records written at a time.

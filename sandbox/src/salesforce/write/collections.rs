@@ -6,8 +6,8 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::input::{Input, Record};
 use super::{Operation, Options, Outcome, RowError, apply, key_field};
+use crate::input::{Input, Record};
 use crate::request::Request;
 use crate::salesforce::errors::{ApiError, Reply};
 use crate::salesforce::id;

@@ -5,8 +5,6 @@
 pub mod behind;
 pub mod collections;
 mod derive;
-pub mod input;
-pub mod rules;
 pub mod single;
 pub mod value;
 
@@ -16,7 +14,7 @@ use super::organisation::user_id;
 use super::rows::{Gone, Values};
 use super::store::{Cell, Field, Kind, SObject, Store};
 use crate::generate::instant;
-use input::{Input, Record};
+use crate::input::{Input, Record};
 
 /// Names of people and things that begin so are refused: this organisation's one validation rule.
 pub const REFUSED: &str = "Refused";
@@ -403,11 +401,26 @@ fn struck(
     options: &Options,
 ) -> Result<(), Vec<RowError>> {
     let name = store.object(place).name.clone();
-    let holds = |field: &str, value: &str| record.get(field).is_some_and(|v| v.text() == value);
-    match store.rules.strike(&name, options.allow_save, holds) {
-        Some(error) => Err(vec![error]),
-        None => Ok(()),
-    }
+    // A duplicate that the caller allows to be saved is no error (section 8.4).
+    let struck = store.rules.strike(&name, |rule| {
+        !(options.allow_save && rule.code == "DUPLICATES_DETECTED")
+            && record
+                .get(&rule.field)
+                .is_some_and(|v| v.text() == rule.value)
+    });
+    let Some(rule) = struck else {
+        return Ok(());
+    };
+    let usual = match rule.code.as_str() {
+        "UNABLE_TO_LOCK_ROW" => "unable to obtain exclusive access to this record",
+        "DUPLICATES_DETECTED" => "Use one of these records?",
+        _ => "refused on demand",
+    };
+    Err(vec![RowError {
+        message: rule.message.unwrap_or_else(|| usual.to_owned()),
+        code: rule.code,
+        fields: rule.fields,
+    }])
 }
 
 /// The values a record assigns, read and with lookups followed.

@@ -4,8 +4,8 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::input::{Input, Record};
 use super::{Operation, Options, Outcome, apply, key_field, refusal};
+use crate::input::{Input, Record};
 use crate::request::Request;
 use crate::salesforce::errors::{ApiError, Reply};
 use crate::salesforce::id;

@@ -10,7 +10,7 @@ use bigdecimal::num_bigint::BigInt;
 use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Utc};
 
 use super::RowError;
-use super::input::Input;
+use crate::input::Input;
 use crate::salesforce::id;
 use crate::salesforce::store::{Cell, Field, Kind};
 

@@ -3,24 +3,24 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::RowError;
-
 /// A rule; it strikes when the written record has this value in this field.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordRule {
-    /// API name of the object.
+    /// Name of the object in the CRM's own spelling.
     pub object: String,
-    /// API name of the field, `Id` included.
+    /// Name of the field, the identifier's included.
     pub field: String,
     /// The text of the value, as the request has it.
     pub value: String,
-    /// `statusCode` of the refusal.
+    /// The CRM's code of the refusal.
     pub code: String,
     pub message: Option<String>,
-    /// Fields named in the refusal.
+    /// Fields named in the refusal, where the CRM names any.
     #[serde(default)]
     pub fields: Vec<String>,
+    /// HTTP status of the refusal, where the CRM gives each record one.
+    pub status: Option<u16>,
     /// How often it strikes: once unless given; 0 for ever.
     pub times: Option<u64>,
 }
@@ -52,39 +52,29 @@ impl RecordRules {
         self.rules.clear();
     }
 
-    /// The error a record meets. `holds` tells whether a field of it has a value; a duplicate that the
-    /// caller allows to be saved is no error (section 8.4).
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty()
+    }
+
+    /// The rule a record of an object meets, and one time less of it. `holds` tells whether it fits.
     pub fn strike(
         &mut self,
         object: &str,
-        allow_save: bool,
-        holds: impl Fn(&str, &str) -> bool,
-    ) -> Option<RowError> {
-        let place = self.rules.iter().position(|rule| {
-            rule.object.eq_ignore_ascii_case(object)
-                && !(allow_save && rule.code == "DUPLICATES_DETECTED")
-                && holds(&rule.field, &rule.value)
-        })?;
+        holds: impl Fn(&RecordRule) -> bool,
+    ) -> Option<RecordRule> {
+        let place = self
+            .rules
+            .iter()
+            .position(|rule| rule.object.eq_ignore_ascii_case(object) && holds(rule))?;
         let rule = &mut self.rules[place];
-        let message = rule.message.clone().unwrap_or_else(|| {
-            match rule.code.as_str() {
-                "UNABLE_TO_LOCK_ROW" => "unable to obtain exclusive access to this record",
-                "DUPLICATES_DETECTED" => "Use one of these records?",
-                _ => "refused on demand",
-            }
-            .to_owned()
-        });
-        let error = RowError {
-            code: rule.code.clone(),
-            message,
-            fields: rule.fields.clone(),
-        };
+        let struck = rule.clone();
         if let Some(times) = &mut rule.times {
             *times -= 1;
             if *times == 0 {
                 self.rules.remove(place);
             }
         }
-        Some(error)
+        Some(struck)
     }
 }

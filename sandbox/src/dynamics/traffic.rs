@@ -1,0 +1,80 @@
+//! Which addresses belong to this face, and what each request counts as in the journal.
+
+use super::Realm;
+use crate::request::Request;
+
+/// The deployment an address of the Web API belongs to, and the rest behind `/api/data`.
+pub fn realm(path: &str) -> Option<(Realm, &str)> {
+    [Realm::Ad, Realm::Ifd, Realm::Claims, Realm::Online]
+        .into_iter()
+        .find_map(|realm| {
+            let rest = path
+                .strip_prefix(realm.prefix())?
+                .strip_prefix("/api/data")?;
+            (rest.is_empty() || rest.starts_with('/')).then_some((realm, rest))
+        })
+}
+
+/// Whether an address belongs to this face.
+pub fn is_mine(path: &str) -> bool {
+    let token = path.ends_with("/oauth2/token") || path.ends_with("/oauth2/v2.0/token");
+    (token && !path.starts_with("/services/"))
+        || path.ends_with("/.well-known/openid-configuration")
+        || path.starts_with("/adfs/")
+        || realm(path).is_some()
+}
+
+/// The counter a request belongs to.
+pub fn kind(request: &Request) -> &'static str {
+    let Some((_, rest)) = realm(&request.path) else {
+        return "login";
+    };
+    if rest.ends_with("/$batch") {
+        return batch_kind(request);
+    }
+    let mut segments = rest.trim_matches('/').split('/').skip(1);
+    let first = segments.next().unwrap_or_default();
+    match (request.method.as_str(), first) {
+        (_, "") => "versions",
+        (_, "WhoAmI" | "WhoAmI()") => "identity",
+        (_, "EntityDefinitions" | "$metadata") => "describe_global",
+        (_, name) if name.starts_with("EntityDefinitions") => "describe",
+        (_, name) if name.starts_with("GlobalOptionSetDefinitions") => "picklist_values",
+        (_, name) if name.starts_with("Retrieve") => "limits",
+        ("GET", "audits") => "deleted",
+        ("GET", name) if name.contains('(') => "dynamics_record",
+        ("GET", _) if request.parameter("$skiptoken").is_some() => "dynamics_query_more",
+        ("GET", _) => "dynamics_query",
+        _ => "dynamics_write",
+    }
+}
+
+/// A batch of GETs for descriptions, of GETs for rows, or one that writes.
+fn batch_kind(request: &Request) -> &'static str {
+    let lines = request_lines(request);
+    let reads = lines.iter().all(|line| line.starts_with("GET "));
+    match reads {
+        true if lines.iter().all(|line| line.contains("/EntityDefinitions")) => "describe",
+        true => "dynamics_batch_read",
+        false => "dynamics_batch",
+    }
+}
+
+/// The request lines of a batch's parts: faults tell batches apart by them. None for what is no batch.
+pub fn request_lines(request: &Request) -> Vec<&str> {
+    const METHODS: &[&str] = &["GET ", "POST ", "PATCH ", "PUT ", "DELETE "];
+    let text = match request.path.ends_with("/$batch") {
+        true => std::str::from_utf8(&request.body).unwrap_or_default(),
+        false => "",
+    };
+    text.lines()
+        .filter(|line| {
+            METHODS.iter().any(|method| line.starts_with(method)) && line.ends_with(" HTTP/1.1")
+        })
+        .collect()
+}
+
+/// True for the counters that carry records.
+pub fn is_data(kind: &str) -> bool {
+    kind.starts_with("dynamics_") || kind == "deleted"
+}

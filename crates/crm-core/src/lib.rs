@@ -6,6 +6,7 @@
 mod account;
 mod bind;
 mod budget;
+mod build;
 mod cell;
 mod condition;
 mod connector;
@@ -30,6 +31,7 @@ mod write;
 pub use account::Account;
 pub use bind::{Bound, bind};
 pub use budget::{Budget, CallLimit};
+pub use build::PageBuilder;
 pub use cell::{CellDecoder, Raw};
 pub use condition::{Condition, Operand, ValueClass};
 pub use connector::{

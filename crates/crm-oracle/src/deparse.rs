@@ -79,6 +79,22 @@ pub(crate) fn filter(condition: &Filter<Value>) -> Result<String> {
     }
 }
 
+/// A specification of those records that `wanted` finds behind an identifier.
+///
+/// # Errors
+/// As [`query`].
+pub(crate) fn behind(
+    identifier: &str,
+    id: Option<&str>,
+    wanted: Option<String>,
+) -> Result<Option<String>> {
+    let Some(id) = id else {
+        return Ok(wanted);
+    };
+    let behind = Ok(format!("[{}] > {}", tags::field(identifier)?, quoted(id)));
+    joined(std::iter::once(behind).chain(wanted.map(Ok)), " AND ").map(Some)
+}
+
 fn joined(parts: impl Iterator<Item = Result<String>>, conjunction: &str) -> Result<String> {
     let mut parts = parts.collect::<Result<Vec<_>>>()?;
     if parts.len() == 1 {
@@ -241,6 +257,19 @@ mod tests {
         assert_eq!(
             query(&remote).unwrap(),
             "Contact(Id,A) ([Id] = '1-1') OR ([Id] = '1-2') OR ([Id] = '1-3') … 2 more"
+        );
+    }
+
+    #[test]
+    fn what_lies_behind_an_identifier() {
+        let behind =
+            |id, wanted: Option<&str>| behind("Id", id, wanted.map(str::to_owned)).unwrap();
+        assert_eq!(behind(None, None), None);
+        assert_eq!(behind(None, Some("x")).as_deref(), Some("x"));
+        assert_eq!(behind(Some("1-A"), None).as_deref(), Some("[Id] > '1-A'"));
+        assert_eq!(
+            behind(Some("1-A"), Some("([B] IS NULL) OR ([C] IS NULL)")).as_deref(),
+            Some("([Id] > '1-A') AND (([B] IS NULL) OR ([C] IS NULL))")
         );
     }
 

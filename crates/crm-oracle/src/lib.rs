@@ -5,17 +5,22 @@
 #![allow(dead_code)]
 
 mod call;
+mod decode;
 mod deparse;
 mod envelope;
 mod error;
 mod fault;
 mod fit;
 mod kind;
+mod lookup;
 mod options;
+mod query_page;
+mod scan;
 mod semantics;
 mod session;
 mod sign_in;
 mod tags;
+mod widen;
 
 use crm_core::{
     Account, AggregateFunction, Capability, Connector, Conversion, FieldFacts, Filter, Fit,
@@ -95,12 +100,23 @@ impl Connector for Oracle {
     }
 
     fn lookup_batch(&self, _query: &RemoteQuery) -> usize {
-        100
+        lookup::LARGEST
     }
 
     fn estimate_calls(&self, query: &RemoteQuery, rows: f64) -> f64 {
+        if let Some(ids) = &query.lookup {
+            // While a statement is planned the identifiers are not known yet, only how many are expected.
+            let wanted = if ids.is_empty() {
+                rows
+            } else {
+                ids.len() as f64
+            };
+            return (wanted / lookup::LARGEST as f64).ceil().max(1.0);
+        }
         let rows = query.limit.map_or(rows, |limit| rows.min(limit as f64));
-        (rows / 100.0).ceil().max(1.0)
+        (rows / f64::from(scan::page_size(query.page_size)))
+            .ceil()
+            .max(1.0)
     }
 
     fn write_limits(&self, _operation: Operation, _route: Route) -> WriteLimits {

@@ -3,7 +3,7 @@
 use crate::call::{Answered, Call, Trouble};
 use crate::fault::Fault;
 use crate::sign_in::{self, SignInRequest, SignedIn, auth_of};
-use crate::{envelope, error, fault};
+use crate::{envelope, error, fault, scan};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Deletions, Error, ErrorKind, ObjectSummary,
     PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, Session, TicketKeeper, Usage,
@@ -342,8 +342,8 @@ impl Session for OracleSession {
         Box::pin(async { Err(not_supported("describe objects")) })
     }
 
-    fn scan(self: Arc<Self>, _query: RemoteQuery, _stats: Arc<CallStats>) -> Box<dyn PageStream> {
-        Box::new(Unread)
+    fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream> {
+        scan::start(self, query, stats)
     }
 
     fn native(
@@ -356,10 +356,10 @@ impl Session for OracleSession {
 
     fn count<'a>(
         &'a self,
-        _query: &'a RemoteQuery,
-        _stats: &'a CallStats,
+        query: &'a RemoteQuery,
+        stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<u64>> {
-        Box::pin(async { Err(not_supported("count records")) })
+        Box::pin(scan::count(self, query, stats))
     }
 
     fn write<'a>(
@@ -412,14 +412,5 @@ impl Session for OracleSession {
                 self.sign_in_request(stats).sign_off(&signed_in).await;
             }
         })
-    }
-}
-
-/// Pages that cannot be read.
-struct Unread;
-
-impl PageStream for Unread {
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<crm_core::Page>>> {
-        Box::pin(async { Err(not_supported("read records")) })
     }
 }

@@ -1,12 +1,14 @@
 //! Writes elements in the form that Canonical XML gives them: what is written can be signed as it stands.
 
 use crm_core::{Error, ErrorKind, Result};
+use std::borrow::Cow;
 
-/// A document in the making. Names are the program's own and are not checked; values are escaped.
+/// A document in the making. Names are not checked: they are the program's own, or have been; values are
+/// escaped.
 #[derive(Clone, Debug, Default)]
 pub struct Writer {
     text: String,
-    open: Vec<&'static str>,
+    open: Vec<Cow<'static, str>>,
     refused: Option<char>,
 }
 
@@ -18,9 +20,14 @@ impl Writer {
 
     /// Opens an element. Attributes are written in the order given: where canonical form matters, namespace
     /// declarations come first, sorted by prefix, then attributes by namespace and name.
-    pub fn open(&mut self, name: &'static str, attributes: &[(&str, &str)]) -> &mut Self {
+    pub fn open(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        attributes: &[(&str, &str)],
+    ) -> &mut Self {
+        let name = name.into();
         self.text.push('<');
-        self.text.push_str(name);
+        self.text.push_str(&name);
         for (name, value) in attributes {
             self.text.push(' ');
             self.text.push_str(name);
@@ -37,7 +44,7 @@ impl Writer {
     pub fn close(&mut self) -> &mut Self {
         if let Some(name) = self.open.pop() {
             self.text.push_str("</");
-            self.text.push_str(name);
+            self.text.push_str(&name);
             self.text.push('>');
         }
         self
@@ -52,7 +59,7 @@ impl Writer {
     /// Writes an element that holds nothing but text.
     pub fn leaf(
         &mut self,
-        name: &'static str,
+        name: impl Into<Cow<'static, str>>,
         attributes: &[(&str, &str)],
         text: &str,
     ) -> &mut Self {

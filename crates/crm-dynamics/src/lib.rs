@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 mod auth;
+mod batch;
 mod binding;
 mod changes;
 mod check;
@@ -14,19 +15,28 @@ mod deferred;
 mod deleted;
 mod deparse;
 mod describe;
+mod encode;
 mod error;
 mod fit;
 mod ids;
+mod labels;
 mod lookup;
 mod native;
+mod navigation;
 mod ntlm;
 mod options;
 mod probe;
+mod records;
+mod reject;
+mod rows;
 mod scan;
 mod semantics;
 mod session;
 mod settle;
 mod soap;
+#[cfg(test)]
+mod testkit;
+mod types;
 mod write;
 
 use crm_core::{

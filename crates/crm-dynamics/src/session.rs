@@ -7,9 +7,10 @@ use crate::auth::{self, Form, SignIn};
 use crate::deferred::{DeferredChanges, DeferredPages};
 use crate::describe::{self, Catalog, Entity};
 use crate::native::Documents;
+use crate::navigation::Addresses;
 use crate::ntlm::Windows;
 use crate::options::{OLD_VERSION, ON_PREMISE_VERSION, ONLINE_VERSION};
-use crate::{changes, deleted, deparse, error, native, probe, scan, settle, soap, write};
+use crate::{batch, changes, deleted, deparse, error, native, probe, scan, settle, soap, write};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, ChangeStream, Deletions, Error, ErrorKind,
     ObjectSummary, PageStream, Place, RecordOutcome, RemoteObject, RemoteQuery, Result, Session,
@@ -80,6 +81,7 @@ pub(crate) struct DynamicsSession {
     windows: Windows,
     allotment: Allotment,
     catalog: Catalog,
+    addresses: Addresses,
     soap: soap::State,
     /// User and organisation, once they have been asked for.
     identity: Mutex<Option<(String, String)>>,
@@ -103,6 +105,7 @@ impl DynamicsSession {
             windows: Windows::new(&account, &options)?,
             allotment: Allotment::default(),
             catalog: Catalog::default(),
+            addresses: Addresses::default(),
             soap: soap::State::default(),
             identity: Mutex::new(None),
             clock_lead: AtomicI64::new(0),
@@ -155,6 +158,11 @@ impl DynamicsSession {
     /// What is known of the organisation's entities.
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Where the organisation's tables lie, as far as it has been asked for.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     /// What the SOAP transport keeps.
@@ -332,7 +340,9 @@ impl DynamicsSession {
         self.listen(&replied.reply);
         let status = replied.reply.status;
         let earlier = replied.done_before;
-        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+        // A batch is answered in parts even where one of them failed and gave the whole its status (7.4).
+        let is_in_parts = batch::is_multipart(replied.reply.header("content-type"));
+        if status.is_success() || status == StatusCode::NOT_MODIFIED || is_in_parts {
             let answered = Answered {
                 done_before: done_before || earlier,
                 reply: replied.reply,

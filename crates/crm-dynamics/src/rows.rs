@@ -1,0 +1,569 @@
+//! A batch as requests, one for each record (Dynamics page, sections 7.1 to 7.3).
+
+use crate::batch::Part;
+use crate::describe::Entity;
+use crate::encode::{Wire, encode};
+use crate::ids;
+use crate::navigation::{Address, Lookup};
+use crate::reject::{DOES_NOT_EXIST, INVALID_ARGUMENT, PAYLOAD, ours};
+use crate::types::{Kind, TARGET_SUFFIX};
+use crm_core::{
+    EnumerationValue, Error, ErrorKind, Operation, Reject, Result, Value, WriteBatch, WriteField,
+    WriteRecord, Zone, json, shortened,
+};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::collections::{HashMap, HashSet};
+
+/// Everything but what no address ever encodes.
+const IN_KEY: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
+
+/// How the record of a row is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// It is new.
+    Create,
+    /// By its identifier; it must be there.
+    Update,
+    /// By its identifier or an alternate key, else it is new.
+    Upsert,
+    /// By its identifier, to be deleted.
+    Delete,
+}
+
+/// What is known before a batch is taken apart.
+pub(crate) struct Surroundings<'a> {
+    /// The table.
+    pub entity: &'a Entity,
+    /// Addresses of the tables that lookups lead to.
+    pub addresses: &'a HashMap<String, Address>,
+    /// Which table a record is of, where the batch does not say.
+    pub found: &'a HashSet<(String, String)>,
+    /// The account's zone.
+    pub zone: Zone,
+    /// The path below which tables lie, from the root of the host, with a slash at its end.
+    pub base: &'a str,
+}
+
+/// Where a record is found if it is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// An address that reads it, alone or in a list.
+    pub target: String,
+    /// A property and the value that it has there; for a record that is read by its identifier there is none.
+    pub key: Option<(String, Wire)>,
+}
+
+/// What is sent for one record.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// Its place in the batch.
+    pub at: usize,
+    /// Its identifier, where it is known beforehand.
+    pub id: Option<String>,
+    /// The request.
+    pub part: Part,
+    /// Where to look for it when the answer is lost; nowhere for a create without identifier or key of its own.
+    pub look: Option<Look>,
+}
+
+/// The records of a batch that can be said on the wire, and rejects for the others.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    /// How its records are found.
+    pub form: Form,
+    /// A create with identifiers that were made up here: one that is there already was made by an earlier try.
+    pub ids_are_ours: bool,
+    /// The rows, in the batch's order.
+    pub rows: Vec<Row>,
+    /// Records that cannot be written, by their places in the batch.
+    pub rejects: Vec<(usize, Reject)>,
+}
+
+impl Rows {
+    /// Sending a row twice leaves the same as sending it once.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        self.form != Form::Create || self.ids_are_ours
+    }
+}
+
+/// One column of a batch.
+enum Column<'a> {
+    /// A property.
+    Plain {
+        field: WriteField,
+        choices: &'a [EnumerationValue],
+    },
+    /// A lookup, and the place of the column that says its table.
+    Lookup {
+        field: WriteField,
+        lookup: Lookup,
+        target: Option<usize>,
+    },
+    /// Said with another column.
+    Silent,
+}
+
+/// The batch's columns, looked up once.
+pub(crate) struct Columns<'a> {
+    form: Form,
+    ids_are_ours: bool,
+    columns: Vec<Column<'a>>,
+    /// The place of the column by whose value records are found, where it is not the batch's own key.
+    key_column: Option<usize>,
+    /// The key's property and column, where records are found by an alternate key.
+    key: Option<(String, WriteField)>,
+    /// Place of the identifier among the columns of a create.
+    id_column: Option<usize>,
+    /// Place of the journal key among them, with the property that holds it.
+    journal: Option<(usize, String, WriteField)>,
+}
+
+impl<'a> Columns<'a> {
+    /// The columns of `batch`.
+    ///
+    /// # Errors
+    /// For a column that stands for nothing by itself.
+    pub(crate) fn new(batch: &WriteBatch, entity: &'a Entity) -> Result<Self> {
+        let is_id = |name: &str| {
+            name.eq_ignore_ascii_case(&entity.primary_id)
+                || name.eq_ignore_ascii_case(&batch.identifier)
+        };
+        let mut key_column = None;
+        let (form, mut key_field) = match (batch.operation, &batch.key_field) {
+            (Operation::Delete, _) => (Form::Delete, None),
+            (Operation::Update, _) => (Form::Update, None),
+            (_, Some(field)) if is_id(&field.name) => (Form::Upsert, None),
+            (_, Some(field)) => (Form::Upsert, Some(field.clone())),
+            (_, None) => (Form::Create, None),
+        };
+        let place = |name: &str| {
+            let mut fields = batch.fields.iter();
+            fields.position(|field| field.name.eq_ignore_ascii_case(name))
+        };
+        let id_column = place(&entity.primary_id).or_else(|| place(&batch.identifier));
+        let mut form = form;
+        let journal = batch.journal_key.as_deref().and_then(place);
+        let ids_are_ours =
+            form == Form::Create && batch.key_is_ours && journal.is_some() && journal == id_column;
+        // A create by a key that was made up here can be sent as an upsert, and so be sent twice.
+        if form == Form::Create
+            && batch.key_is_ours
+            && !ids_are_ours
+            && let Some(at) = journal
+            && is_alternate_key(entity, &batch.fields[at].name)
+        {
+            form = Form::Upsert;
+            key_field = Some(batch.fields[at].clone());
+            key_column = Some(at);
+        }
+        let columns = match form {
+            Form::Delete => Vec::new(),
+            _ => columns(batch, entity, form, id_column, key_column)?,
+        };
+        Ok(Self {
+            form,
+            ids_are_ours,
+            columns,
+            key_column,
+            key: key_field.map(|field| (key_property(entity, &field.name), typed(field, entity))),
+            id_column: id_column.filter(|_| form == Form::Create),
+            journal: journal
+                .filter(|_| batch.operation == Operation::Create)
+                .map(|at| {
+                    let field = typed(batch.fields[at].clone(), entity);
+                    (at, key_property(entity, &field.name), field)
+                }),
+        })
+    }
+
+    /// Identifiers of lookups that may be of several tables and do not say of which, with each of those tables.
+    pub(crate) fn unsaid(&self, records: &[WriteRecord]) -> HashSet<(String, String)> {
+        let mut wanted = HashSet::new();
+        for (at, column) in self.columns.iter().enumerate() {
+            let Column::Lookup { lookup, target, .. } = column else {
+                continue;
+            };
+            if lookup.only_target().is_some() {
+                continue;
+            }
+            for record in records {
+                let is_said = target.is_some_and(|at| record.values[at].is_some());
+                let id = record.values[at].as_ref().and_then(Value::identifier);
+                let id = id.and_then(|id| ids::canonical(id.trim()));
+                if let Some(id) = id.filter(|_| !is_said) {
+                    let tables = lookup.targets.iter();
+                    wanted.extend(tables.map(|table| (id.clone(), table.clone())));
+                }
+            }
+        }
+        wanted
+    }
+
+    /// Some column is a lookup that is given a record.
+    pub(crate) fn binds(&self, records: &[WriteRecord]) -> bool {
+        self.columns.iter().enumerate().any(|(at, column)| {
+            matches!(column, Column::Lookup { .. })
+                && records.iter().any(|record| record.values[at].is_some())
+        })
+    }
+
+    /// The rows of the batch.
+    pub(crate) fn rows(&self, batch: &WriteBatch, around: &Surroundings<'_>) -> Rows {
+        let mut rows = Rows {
+            form: self.form,
+            ids_are_ours: self.ids_are_ours,
+            rows: Vec::with_capacity(batch.records.len()),
+            rejects: Vec::new(),
+        };
+        for (at, record) in batch.records.iter().enumerate() {
+            match self.row(batch, record, around) {
+                Ok((id, part)) => rows.rows.push(Row {
+                    look: self.look(record, id.as_deref(), around),
+                    at,
+                    id,
+                    part,
+                }),
+                Err(reject) => rows.rejects.push((at, *reject)),
+            }
+        }
+        rows
+    }
+
+    fn look(
+        &self,
+        record: &WriteRecord,
+        id: Option<&str>,
+        around: &Surroundings<'_>,
+    ) -> Option<Look> {
+        let Surroundings { entity, base, .. } = around;
+        let (set, primary_id) = (&entity.set, &entity.primary_id);
+        if let Some(id) = id {
+            return Some(Look {
+                target: format!("{base}{set}({id})?$select={primary_id}"),
+                key: None,
+            });
+        }
+        let (at, property, field) = self.journal.as_ref()?;
+        let value = record.values[*at].as_ref();
+        let wire = encode(field, value, around.zone, &[]).ok()?;
+        let literal = key_literal(field, value, around.zone).ok()?;
+        Some(Look {
+            target: format!(
+                "{base}{set}?$select={primary_id},{property}&$filter={property}%20eq%20{literal}"
+            ),
+            key: Some((property.clone(), wire)),
+        })
+    }
+
+    fn row(
+        &self,
+        batch: &WriteBatch,
+        record: &WriteRecord,
+        around: &Surroundings<'_>,
+    ) -> std::result::Result<(Option<String>, Part), Box<Reject>> {
+        let entity = around.entity;
+        let at_set = |rest: &str| format!("{}{}{rest}", around.base, entity.set);
+        let by_id = || identifier(batch, record.key.as_ref());
+        let (method, id, target, headers) = match (self.form, &self.key) {
+            (Form::Create, _) => {
+                let id = self
+                    .id_column
+                    .and_then(|at| record.values[at].as_ref())
+                    .map(|value| identifier(batch, Some(value)))
+                    .transpose()?;
+                ("POST", id, at_set(""), Vec::new())
+            }
+            (Form::Delete, _) => {
+                let id = by_id()?;
+                (
+                    "DELETE",
+                    Some(id.clone()),
+                    at_set(&format!("({id})")),
+                    Vec::new(),
+                )
+            }
+            // Without the condition a record that is not there would be made (7.2).
+            (Form::Update, _) => {
+                let id = by_id()?;
+                let target = at_set(&format!("({id})"));
+                ("PATCH", Some(id), target, vec![("If-Match", "*")])
+            }
+            // What comes back says whether the record is new, and its identifier.
+            (Form::Upsert, key) => {
+                let (id, key) = match key {
+                    None => {
+                        let id = by_id()?;
+                        (Some(id.clone()), id)
+                    }
+                    Some((property, field)) => {
+                        let value = match self.key_column {
+                            Some(at) => record.values[at].as_ref(),
+                            None => record.key.as_ref(),
+                        };
+                        let literal = key_literal(field, value, around.zone)?;
+                        (None, format!("{property}={literal}"))
+                    }
+                };
+                let target = at_set(&format!("({key})?$select={}", entity.primary_id));
+                (
+                    "PATCH",
+                    id,
+                    target,
+                    vec![("Prefer", "return=representation")],
+                )
+            }
+        };
+        let body = match self.form {
+            Form::Delete => None,
+            _ => Some(self.body(record, id.as_deref(), around)?),
+        };
+        let part = Part {
+            method,
+            target,
+            headers,
+            body,
+        };
+        Ok((id, part))
+    }
+
+    fn body(
+        &self,
+        record: &WriteRecord,
+        id: Option<&str>,
+        around: &Surroundings<'_>,
+    ) -> std::result::Result<String, Box<Reject>> {
+        let mut json = String::from("{");
+        let begin = |json: &mut String, name: &str| {
+            if json.len() > 1 {
+                json.push(',');
+            }
+            json::push_text(name, json);
+            json.push(':');
+        };
+        if let (Form::Create, Some(id)) = (self.form, id) {
+            begin(&mut json, &around.entity.primary_id);
+            json::push_text(id, &mut json);
+        }
+        for (column, value) in self.columns.iter().zip(&record.values) {
+            match column {
+                Column::Silent => {}
+                Column::Plain { field, choices } => {
+                    let wire = encode(field, value.as_ref(), around.zone, choices)?;
+                    begin(&mut json, &field.name);
+                    wire.push_json(&mut json);
+                }
+                Column::Lookup {
+                    field,
+                    lookup,
+                    target,
+                } => {
+                    let target = target.and_then(|at| record.values[at].as_ref());
+                    let bound = bound(field, lookup, value.as_ref(), target, around)?;
+                    match bound {
+                        Some((property, address)) => {
+                            begin(&mut json, &format!("{property}@odata.bind"));
+                            json::push_text(&address, &mut json);
+                        }
+                        // A new record has nothing to let go of.
+                        None if self.form == Form::Create => {}
+                        None => {
+                            if let Some(property) = lookup.any_property() {
+                                begin(&mut json, &format!("{property}@odata.bind"));
+                                json.push_str("null");
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        json.push('}');
+        Ok(json)
+    }
+}
+
+fn columns<'a>(
+    batch: &WriteBatch,
+    entity: &'a Entity,
+    form: Form,
+    id_column: Option<usize>,
+    key_column: Option<usize>,
+) -> Result<Vec<Column<'a>>> {
+    let mut columns = Vec::with_capacity(batch.fields.len());
+    for (at, field) in batch.fields.iter().enumerate() {
+        // Where records are found by it, the address says it; a create says its identifier first.
+        if Some(at) == key_column || Some(at) == id_column {
+            columns.push(Column::Silent);
+            continue;
+        }
+        if let Some(base) = field.name.strip_suffix(TARGET_SUFFIX) {
+            let is_lookup = |known: &WriteField| known.name.eq_ignore_ascii_case(base);
+            if !batch.fields.iter().any(is_lookup) {
+                return Err(Error::new(
+                    ErrorKind::FieldUnknown,
+                    format!(
+                        "field \"{}\" cannot be written without field \"{base}\"",
+                        field.name
+                    ),
+                )
+                .with_hint("The type of a lookup is written together with the lookup itself."));
+            }
+            columns.push(Column::Silent);
+            continue;
+        }
+        let field = typed(field.clone(), entity);
+        let kind = Kind::of(&field.remote_type);
+        let lookup = match kind {
+            Kind::Lookup | Kind::Unsaid => Lookup::of(entity, &field.name),
+            _ => None,
+        };
+        columns.push(match (kind, lookup) {
+            (_, Some(lookup)) => {
+                let name = format!("{}{TARGET_SUFFIX}", field.name);
+                let is_type = |known: &WriteField| known.name.eq_ignore_ascii_case(&name);
+                Column::Lookup {
+                    field: WriteField {
+                        remote_type: "LookupType".into(),
+                        ..field
+                    },
+                    lookup,
+                    target: batch.fields.iter().position(is_type),
+                }
+            }
+            (Kind::Lookup, None) => {
+                return Err(Error::new(
+                    ErrorKind::NotSupported,
+                    format!(
+                        "field \"{}\" of object \"{}\" cannot be written: the CRM names no property for it",
+                        field.name, batch.object
+                    ),
+                ));
+            }
+            (_, None) => Column::Plain {
+                choices: choices_of(entity, &field.name),
+                field,
+            },
+        });
+    }
+    debug_assert!(form != Form::Delete);
+    Ok(columns)
+}
+
+/// The field with the type that the CRM tells, where the table does not.
+fn typed(field: WriteField, entity: &Entity) -> WriteField {
+    if !field.remote_type.is_empty() {
+        return field;
+    }
+    let is_it = |known: &&crm_core::RemoteField| known.name.eq_ignore_ascii_case(&field.name);
+    let told = entity.object.fields.iter().find(is_it);
+    WriteField {
+        remote_type: told.map_or_else(String::new, |told| told.remote_type.clone()),
+        ..field
+    }
+}
+
+fn choices_of<'a>(entity: &'a Entity, name: &str) -> &'a [EnumerationValue] {
+    let is_it = |known: &&crm_core::RemoteField| known.name.eq_ignore_ascii_case(name);
+    let found = entity.object.fields.iter().find(is_it);
+    found.map_or(&[], |field| &field.values)
+}
+
+fn is_alternate_key(entity: &Entity, name: &str) -> bool {
+    let is_it = |key: &Vec<String>| matches!(&key[..], [only] if only.eq_ignore_ascii_case(name));
+    entity.keys.iter().any(is_it)
+}
+
+/// The property that names a key's column in an address.
+fn key_property(entity: &Entity, name: &str) -> String {
+    match Lookup::of(entity, name) {
+        Some(lookup) => format!("_{}_value", lookup.attribute),
+        None => name.to_owned(),
+    }
+}
+
+fn identifier(batch: &WriteBatch, key: Option<&Value>) -> std::result::Result<String, Box<Reject>> {
+    let text = key.and_then(Value::identifier).unwrap_or_default();
+    ids::canonical(text.trim()).ok_or_else(|| {
+        let message = format!("\"{}\" is no identifier", shortened(&text));
+        let reject = ours(&DOES_NOT_EXIST, ErrorKind::RecordUnknown, message);
+        Box::new(reject.of_field(&batch.identifier))
+    })
+}
+
+fn key_literal(
+    field: &WriteField,
+    value: Option<&Value>,
+    zone: Zone,
+) -> std::result::Result<String, Box<Reject>> {
+    Ok(match encode(field, value, zone, &[])? {
+        Wire::Null => {
+            let message = format!("the key '{}' is not given", field.name);
+            let reject = ours(&INVALID_ARGUMENT, ErrorKind::RequiredField, message);
+            return Err(Box::new(reject.of_field(&field.name)));
+        }
+        Wire::Text(text) => {
+            let doubled = text.replace('\'', "''");
+            format!("'{}'", utf8_percent_encode(&doubled, IN_KEY))
+        }
+        Wire::Bool(value) => value.to_string(),
+        Wire::Number(text)
+        | Wire::Guid(text)
+        | Wire::Date(text)
+        | Wire::Moment(text)
+        | Wire::Choice(text) => utf8_percent_encode(&text, IN_KEY).to_string(),
+        Wire::Choices(numbers) => format!("'{}'", numbers.join(",")),
+    })
+}
+
+/// The property and the address that bind a lookup; nothing where it is emptied.
+fn bound(
+    field: &WriteField,
+    lookup: &Lookup,
+    value: Option<&Value>,
+    target: Option<&Value>,
+    around: &Surroundings<'_>,
+) -> std::result::Result<Option<(String, String)>, Box<Reject>> {
+    let Wire::Guid(id) = encode(field, value, around.zone, &[])? else {
+        return Ok(None);
+    };
+    let refused =
+        |code, kind, message: String| Box::new(ours(code, kind, message).of_field(&field.name));
+    let said = match target {
+        Some(Value::Text(table)) if !table.is_empty() => Some(table.trim().to_ascii_lowercase()),
+        _ => lookup.only_target().map(str::to_owned),
+    };
+    let table = match said {
+        Some(table) => table,
+        None => {
+            let is_there = |table: &&String| around.found.contains(&(id.clone(), (*table).clone()));
+            let found = lookup.targets.iter().find(is_there).cloned();
+            found.ok_or_else(|| {
+                let tables = lookup.targets.join(", ");
+                let message = format!("'{}': {id} is in none of {tables}", field.name);
+                refused(&DOES_NOT_EXIST, ErrorKind::LookupMissing, message)
+            })?
+        }
+    };
+    let property = lookup.property(&table);
+    let address = around.addresses.get(&table);
+    match (property, address) {
+        (Some(property), Some(address)) if lookup.targets.contains(&table) => {
+            let address = format!("/{}({id})", address.set);
+            Ok(Some((property.to_owned(), address)))
+        }
+        _ => {
+            let message = format!(
+                "'{}' does not lead to records of \"{}\"",
+                field.name,
+                shortened(&table)
+            );
+            Err(refused(&PAYLOAD, ErrorKind::ValidationRule, message))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

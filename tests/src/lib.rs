@@ -4,15 +4,19 @@
 mod admin;
 mod bench;
 mod cluster;
+mod crm;
 mod database;
 mod log;
 mod process;
+mod salesforce;
 mod wait;
 
 pub use admin::Admin;
 pub use bench::{Bench, open_file};
 pub use cluster::{Cluster, Place};
+pub use crm::{Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes};
 pub use database::{Database, Note, Refusal, Row, literal};
 pub use log::ServerLog;
 pub use process::{Backend, Peak};
+pub use salesforce::SALESFORCE;
 pub use wait::{holds_for, until};

@@ -198,7 +198,7 @@ impl Remote {
             ..Config::default()
         };
         let sandbox = crm_sandbox::start(config).await.expect("a sandbox");
-        let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem);
+        let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem, "");
         let ca = TempDir::new().expect("a folder");
         let ca_file = open_file(ca.path(), "ca.pem", &sandbox.ca_pem);
         Self {

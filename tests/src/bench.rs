@@ -179,6 +179,13 @@ impl Bench {
             }
             for (column, field) in table.columns {
                 let imported = field.to_lowercase();
+                let added = table.added.iter().find(|(name, _)| name == column);
+                if let Some((_, definition)) = added {
+                    let sql =
+                        format!("ALTER FOREIGN TABLE {name} ADD COLUMN {column} {definition}");
+                    self.db.run(&sql).await;
+                    continue;
+                }
                 if imported == *column {
                     continue;
                 }

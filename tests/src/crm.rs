@@ -41,6 +41,8 @@ pub struct Table {
     pub object: &'static str,
     /// Columns under the names that tests use, each with its field. Others keep the names that an import gives.
     pub columns: &'static [(&'static str, &'static str)],
+    /// Those of them whose field has another column already, as they stand in CREATE FOREIGN TABLE.
+    pub added: &'static [(&'static str, &'static str)],
     /// Columns that are read into another type than an import chooses.
     pub types: &'static [(&'static str, &'static str)],
 }

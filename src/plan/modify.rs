@@ -80,6 +80,7 @@ impl WritePlan {
             identifier: table.identifier(),
             key: options.key.clone(),
             journal_key: options.journal_key.clone(),
+            takes_identifiers: table.connector.takes_identifiers(&options.object),
             transport: options.transport.clone(),
             batch_size: options.batch_size,
             zone: options.zone,

@@ -105,15 +105,16 @@ impl Checks {
         })
     }
 
-    /// The vendor's word for the type of the journal key's field.
-    pub(crate) fn journal_key_type(&self) -> String {
-        let field = self.journal_key.as_ref();
-        field.map_or_else(String::new, |field| field.remote_type.clone())
+    /// The journal key's field or the identifier's, whichever has that name.
+    pub(crate) fn key(&self, name: &str) -> Option<&RemoteField> {
+        let mut fields = self.journal_key.iter().chain(&self.identifier);
+        fields.find(|field| field.name.eq_ignore_ascii_case(name))
     }
 
-    /// Characters that the journal key's field holds, where the CRM says.
-    pub(crate) fn journal_key_length(&self) -> Option<u32> {
-        self.journal_key.as_ref()?.length
+    /// The vendor's word for its type.
+    pub(crate) fn type_of_key(&self, name: &str) -> String {
+        self.key(name)
+            .map_or_else(String::new, |field| field.remote_type.clone())
     }
 
     /// Why the record would be refused, if the metadata tells.

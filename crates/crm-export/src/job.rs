@@ -22,7 +22,7 @@ pub fn signature(target: &Target, gives_identifier: bool) -> Signature {
         Statement::Delete => vec![Operation::Delete],
         Statement::Insert => [
             (true, Operation::Create),
-            (gives_identifier, Operation::Update),
+            (gives_identifier, target.operation_by_identifier()),
             (writes_key, Operation::Upsert),
         ]
         .into_iter()

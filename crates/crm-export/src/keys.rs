@@ -2,7 +2,7 @@
 //! statement, whatever batch each comes in; and those that are made up here.
 
 use crate::shown::key_text;
-use crm_core::{Operation, Value};
+use crm_core::Value;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 
@@ -17,12 +17,11 @@ pub(crate) struct SeenKeys {
 }
 
 impl SeenKeys {
-    /// Remembers a key; false when it was there already.
-    pub(crate) fn insert(&mut self, operation: Operation, key: &Value) -> bool {
+    /// Remembers an identifier, or a value of the key field; false when it was there already.
+    pub(crate) fn insert(&mut self, by_identifier: bool, key: &Value) -> bool {
         if self.seen.len() >= MOST_REMEMBERED {
             self.seen.clear();
         }
-        let by_identifier = operation != Operation::Upsert;
         self.seen
             .insert(self.state.hash_one((by_identifier, key_text(key))))
     }
@@ -66,9 +65,9 @@ mod tests {
     fn a_key_is_new_once() {
         let mut seen = SeenKeys::default();
         let key = Value::Text("a".into());
-        assert!(seen.insert(Operation::Update, &key));
-        assert!(!seen.insert(Operation::Delete, &key));
-        assert!(seen.insert(Operation::Upsert, &key), "another kind of key");
-        assert!(seen.insert(Operation::Update, &Value::Text("A".into())));
+        assert!(seen.insert(true, &key));
+        assert!(!seen.insert(true, &key));
+        assert!(seen.insert(false, &key), "another kind of key");
+        assert!(seen.insert(true, &Value::Text("A".into())));
     }
 }

@@ -5,8 +5,10 @@
 
 mod checks;
 mod exporter;
+mod form;
 mod job;
 mod keys;
+mod settling;
 mod shown;
 mod target;
 #[cfg(test)]

@@ -28,6 +28,8 @@ pub struct Target {
     pub key: Option<String>,
     /// Remote field that makes each created record findable.
     pub journal_key: Option<String>,
+    /// A new record may be given an identifier that was chosen here, see [`crm_core::Connector::takes_identifiers`].
+    pub takes_identifiers: bool,
     /// The option `transport`.
     pub transport: Option<String>,
     /// Records in one call at most.
@@ -38,6 +40,17 @@ pub struct Target {
     pub statement: Statement,
     /// Fields written, the identifier not among them.
     pub fields: Vec<WriteField>,
+}
+
+impl Target {
+    /// What an insert that gives the identifier does.
+    pub fn operation_by_identifier(&self) -> Operation {
+        if self.takes_identifiers {
+            Operation::Upsert
+        } else {
+            Operation::Update
+        }
+    }
 }
 
 /// One record of a statement.

@@ -14,7 +14,7 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-/// Identifiers are written in upper case; three records or 60 bytes a call, ten records a job.
+/// Identifiers are written in upper case, chosen ones as they come; three records or 60 bytes a call, ten records a job.
 pub struct Imaginary;
 
 /// How a call goes wrong.
@@ -66,7 +66,7 @@ impl Crm {
         let fields = fields
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()));
-        self.0.lock().unwrap().make(fields.collect())
+        self.0.lock().unwrap().make(None, fields.collect())
     }
 
     /// Records by identifier.
@@ -89,14 +89,17 @@ impl Crm {
 }
 
 impl State {
-    fn make(&mut self, fields: BTreeMap<String, String>) -> String {
+    fn make(&mut self, id: Option<String>, fields: BTreeMap<String, String>) -> String {
         self.n_made += 1;
-        let id = format!("ID-{}", self.n_made);
+        let id = id.unwrap_or_else(|| format!("ID-{}", self.n_made));
         self.records.insert(id.clone(), fields);
         id
     }
 
     fn find(&self, field: &str, value: &str) -> Option<String> {
+        if field == "Id" {
+            return self.records.contains_key(value).then(|| value.to_owned());
+        }
         let mut records = self.records.iter();
         records
             .find(|(_, fields)| fields.get(field).is_some_and(|held| held == value))
@@ -114,7 +117,20 @@ impl State {
             return RecordOutcome::Rejected(Reject::new(ErrorKind::ValidationRule, "NO", "no"));
         }
         let key = record.key.as_ref().map(key_text);
+        let mut chosen = fields.remove("Id").flatten();
         let known = match batch.operation {
+            Operation::Create if chosen.is_some() => {
+                let known = chosen.as_ref().and_then(|id| self.find("Id", id));
+                if known.is_some() {
+                    // Such a create never overwrites: that it is there says that it arrived before.
+                    assert!(batch.key_is_ours, "nobody else chooses identifiers");
+                    return RecordOutcome::Accepted {
+                        id: known.unwrap_or_default(),
+                        created: Some(true),
+                    };
+                }
+                None
+            }
             Operation::Create => batch
                 .journal_key
                 .as_ref()
@@ -122,7 +138,11 @@ impl State {
                 .and_then(|name| self.find(name, fields[name].as_ref()?)),
             Operation::Upsert => {
                 let field = batch.key_field.as_ref().unwrap();
-                fields.insert(field.name.clone(), key.clone());
+                if field.name == "Id" {
+                    chosen = key.clone();
+                } else {
+                    fields.insert(field.name.clone(), key.clone());
+                }
                 self.find(&field.name, key.as_ref().unwrap())
             }
             Operation::Update | Operation::Delete => {
@@ -135,7 +155,7 @@ impl State {
             }
         };
         let created = known.is_none();
-        let id = known.unwrap_or_else(|| self.make(BTreeMap::new()));
+        let id = known.unwrap_or_else(|| self.make(chosen, BTreeMap::new()));
         if batch.operation == Operation::Delete {
             self.records.remove(&id);
         } else {
@@ -505,6 +525,7 @@ pub fn target(statement: Statement, fields: &[&str]) -> Target {
         identifier: "Id".into(),
         key: Some("Code".into()),
         journal_key: None,
+        takes_identifiers: false,
         transport: None,
         batch_size: None,
         zone: Zone::default(),

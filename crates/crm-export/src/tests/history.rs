@@ -29,6 +29,8 @@ enum Key {
     Ours,
     /// Not a field that records can be upserted by.
     Plain,
+    /// The record's identifier.
+    Identifier,
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +62,7 @@ fn history() -> impl Strategy<Value = History> {
         Fault::DiesNamed,
         Fault::DiesAfter,
     ]);
-    let key = prop::sample::select(vec![Key::None, Key::Ours, Key::Plain]);
+    let key = prop::sample::select(vec![Key::None, Key::Ours, Key::Plain, Key::Identifier]);
     let transport = prop::sample::select(vec![None, Some("calls"), Some("job")]);
     (
         prop::collection::vec(row, 1..14),
@@ -84,10 +86,11 @@ impl History {
     fn target(&self) -> Target {
         Target {
             journal_key: match self.key {
-                Key::None => None,
+                Key::None | Key::Identifier => None,
                 Key::Ours => Some("Trace".into()),
                 Key::Plain => Some("Note".into()),
             },
+            takes_identifiers: matches!(self.key, Key::Identifier),
             transport: self.transport.map(str::to_owned),
             ..target(Statement::Insert, &["Name", "Code"])
         }

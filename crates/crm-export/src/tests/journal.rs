@@ -134,6 +134,128 @@ fn a_key_that_the_user_gives_settles_too_and_is_never_an_upsert() {
     assert!(!sent[0].key_is_ours, "another record may have the value");
 }
 
+fn chosen(fields: &[&str]) -> Target {
+    Target {
+        takes_identifiers: true,
+        ..insert(fields)
+    }
+}
+
+#[test]
+fn a_chosen_identifier_settles_a_create_whose_answer_is_lost() {
+    for (fault, n_sent) in [(Fault::LostAfter, 1), (Fault::LostBefore, 2)] {
+        let place = Place::new([fault]);
+        let target = chosen(&["Name", "Note"]);
+        let records = [record("", &["a", ""]), record("", &["a", ""])];
+        let first = place.sent(&target, &records);
+        assert_eq!(first.outcomes, [Outcome::Unknown, Outcome::Unknown]);
+        let second = place.sent(&target, &records);
+        let held: Vec<String> = place.crm.records().into_keys().collect();
+        let mut given = ids(&second);
+        given.sort_unstable();
+        assert_eq!(given, held, "each record once, under the identifier chosen");
+        assert_eq!(place.crm.n_settled(), 1);
+        let sent = place.crm.sent();
+        assert_eq!(sent.len(), n_sent);
+        for batch in &sent {
+            assert_eq!(batch.records, sent[0].records, "the same identifiers");
+            assert_eq!(batch.operation, Operation::Create);
+            assert_eq!(batch.route, Route::Calls, "no remote job is needed");
+            assert_eq!(batch.journal_key.as_deref(), Some("Id"));
+            assert!(batch.key_is_ours);
+            assert_eq!(batch.fields.last().unwrap().name, "Id");
+        }
+    }
+}
+
+#[test]
+fn a_run_that_dies_anywhere_creates_under_the_identifier_it_chose() {
+    for fault in [Fault::DiesBefore, Fault::DiesAfter] {
+        let place = Place::new([fault]);
+        let target = chosen(&["Name"]);
+        assert!(place.run(&target, &names(&["a", "b"])).is_none());
+        let kept = place.directory.records("nightly").unwrap();
+        let mut kept: Vec<_> = kept.map(|entry| entry.unwrap().key.unwrap()).collect();
+        let again = place.sent(&target, &names(&["b", "a"]));
+        let mut given = ids(&again);
+        given.sort_unstable();
+        kept.sort_unstable();
+        assert_eq!(given, kept, "{fault:?}");
+        assert_eq!(place.crm.records().len(), 2, "{fault:?}");
+    }
+}
+
+#[test]
+fn without_a_job_a_create_is_given_an_identifier_as_well() {
+    let crm = Crm::failing([]);
+    let exporter = Exporter::new(
+        &Imaginary,
+        Arc::clone(&crm) as _,
+        chosen(&["Name"]),
+        None,
+        false,
+    );
+    let mut exporter = exporter;
+    let sent = at_once(exporter.send(&names(&["a"]), &CallStats::default()));
+    let sent = sent.unwrap().unwrap();
+    assert_eq!(crm.sent()[0].journal_key.as_deref(), Some("Id"));
+    assert_eq!(ids(&sent), crm.records().into_keys().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_key_that_the_table_names_comes_before_a_chosen_identifier_under_a_job() {
+    let place = Place::new([Fault::LostBefore]);
+    let target = Target {
+        takes_identifiers: true,
+        ..traced(&["Name"])
+    };
+    place.sent(&target, &names(&["a"]));
+    assert_eq!(ids(&place.sent(&target, &names(&["a"]))), ["ID-1"]);
+    assert_eq!(place.crm.sent()[0].journal_key.as_deref(), Some("Trace"));
+}
+
+#[test]
+fn an_identifier_that_the_user_gives_is_an_upsert_where_the_crm_takes_one() {
+    let place = Place::new([Fault::DiesAfter]);
+    place.crm.add(&[("Name", "old"), ("Code", "k")]);
+    let target = chosen(&["Name", "Code"]);
+    let records = [
+        record("id-1", &["changed", "k"]),
+        record("new", &["made", ""]),
+        record("", &["by key", "k2"]),
+    ];
+    assert!(place.run(&target, &records).is_none());
+    let again = place.sent(&target, &records);
+    assert_eq!(ids(&again)[..2], ["ID-1", "NEW"]);
+    let held = place.crm.records();
+    assert_eq!(held.len(), 3);
+    assert_eq!(held["ID-1"]["Name"], "changed");
+    assert_eq!(held["ID-1"]["Code"], "k", "the key is a field like others");
+    let sent = place.crm.sent();
+    let by_identifier = sent.last().unwrap();
+    assert_eq!(by_identifier.operation, Operation::Upsert);
+    assert_eq!(by_identifier.key_field.as_ref().unwrap().name, "Id");
+    let twice = [record("new", &["a", ""]), record("NEW", &["b", ""])];
+    let outcomes = place.sent(&target, &twice).outcomes;
+    assert!(
+        matches!(&outcomes[1], Outcome::Rejected(reject) if reject.kind == ErrorKind::DuplicateKey)
+    );
+}
+
+#[test]
+fn an_identifier_of_128_bits_travels_as_its_text() {
+    let place = Place::new([]);
+    let update = target(Statement::Update, &["Name"]);
+    let mut one = record("", &["a"]);
+    one.id = Some(Value::Uuid([0xab; 16]));
+    place.sent(&update, &[one]);
+    let id = "ABABABAB-ABAB-ABAB-ABAB-ABABABABABAB";
+    assert_eq!(
+        place.crm.sent()[0].records[0].key,
+        Some(Value::Text(id.into()))
+    );
+}
+
 #[test]
 fn without_a_key_a_create_travels_in_a_job_that_tells() {
     let place = Place::new([Fault::LostAfter]);

@@ -69,8 +69,8 @@ BEGIN
         statement := CASE batch.operation
             WHEN 'delete' THEN format(
                 'WITH again AS (DELETE FROM crm.rejects WHERE reject_id = ANY ($1) RETURNING record)
-                 DELETE FROM %1$s WHERE %2$I = ANY (ARRAY(SELECT record ->> %2$L FROM again))',
-                batch.relation, identifier)
+                 DELETE FROM %1$s WHERE %2$I = ANY (ARRAY(SELECT record ->> %2$L FROM again)::%3$s)',
+                batch.relation, identifier, crm.identifiers_type(batch.relation::regclass))
             -- An INSERT that gives the identifier changes that record, in batches.
             ELSE format(
                 'WITH again AS (DELETE FROM crm.rejects WHERE reject_id = ANY ($1) RETURNING reject_id, record)

@@ -6,6 +6,12 @@ GRANT USAGE ON SCHEMA crm TO PUBLIC;
 CREATE FOREIGN DATA WRAPPER salesforce
     HANDLER crm.fdw_handler VALIDATOR crm.salesforce_validator
     OPTIONS (connector 'salesforce');
+CREATE FOREIGN DATA WRAPPER dynamics
+    HANDLER crm.fdw_handler VALIDATOR crm.dynamics_validator
+    OPTIONS (connector 'dynamics');
+CREATE FOREIGN DATA WRAPPER oracle_on_demand
+    HANDLER crm.fdw_handler VALIDATOR crm.oracle_on_demand_validator
+    OPTIONS (connector 'oracle_on_demand');
 
 -- C-1: remote objects and the foreign tables they were collected into.
 CREATE FUNCTION crm.tables(server text)
@@ -66,7 +72,7 @@ $$;
 COMMENT ON FUNCTION crm.comment(regnamespace) IS 'turns the labels of the foreign tables of a schema into comments; gives how many';
 
 -- S-4: records by identifier, in either form, in batches as large as the API takes.
-CREATE FUNCTION crm.fetch(foreign_table anyelement, ids text[])
+CREATE FUNCTION crm.fetch(foreign_table anyelement, ids anycompatiblearray)
 RETURNS SETOF anyelement
 LANGUAGE plpgsql
 SET search_path = pg_catalog, pg_temp
@@ -88,11 +94,13 @@ BEGIN
             USING ERRCODE = 'undefined_column',
                   HINT = 'Give the column of the record identifier the option identifier ''true''.';
     END IF;
-    RETURN QUERY EXECUTE format('SELECT * FROM %s WHERE %I = ANY ($1)', relation, identifier)
-        USING ARRAY(SELECT coalesce(crm.canonical_id(relation, id), id) FROM unnest(ids) AS id WHERE id IS NOT NULL);
+    -- What is none is equal to no text, and cannot be compared with a uuid at all.
+    RETURN QUERY EXECUTE format('SELECT * FROM %s WHERE %I = ANY ($1::%s)', relation, identifier, crm.identifiers_type(relation))
+        USING ARRAY(SELECT coalesce(crm.canonical_id(relation, id), CASE WHEN crm.identifiers_type(relation) = 'text[]' THEN id END)
+                    FROM unnest(ids::text[]) AS id WHERE id IS NOT NULL);
 END
 $$;
-COMMENT ON FUNCTION crm.fetch(anyelement, text[]) IS 'the records of a foreign table with these identifiers, in any form the CRM takes';
+COMMENT ON FUNCTION crm.fetch(anyelement, anycompatiblearray) IS 'the records of a foreign table with these identifiers, in any form the CRM takes';
 
 -- S-14: a query in the CRM's own language, read-only. What the CRM adds to each record beside its fields is left out.
 CREATE FUNCTION crm.query(server text, query text)
@@ -123,9 +131,13 @@ COMMENT ON FUNCTION crm.remote_objects IS 'used by crm.tables';
 COMMENT ON FUNCTION crm.native_query IS 'used by crm.query';
 COMMENT ON FUNCTION crm.canonical_id IS 'used by crm.fetch: an identifier as the CRM writes it';
 COMMENT ON FUNCTION crm.identifier_column IS 'the column of a foreign table that identifies records';
+COMMENT ON FUNCTION crm.identifiers_type IS 'used where identifiers come as texts: the type of a list that can be compared with those of a foreign table';
 COMMENT ON FUNCTION crm.collected_columns IS 'columns of a foreign table and the remote fields behind them';
 COMMENT ON FUNCTION crm.clock IS 'used by crm.import and crm.sync: the time by the CRM''s own clock';
 COMMENT ON FUNCTION crm.deletion_log IS 'used by crm.deleted and crm.sync: records that the CRM says were deleted in a period';
+COMMENT ON FUNCTION crm.offers_changes IS 'used by crm.sync: whether the CRM of a foreign table has change tokens';
+COMMENT ON FUNCTION crm.follow_changes IS 'used by crm.sync: the next scan of a foreign table reads what has changed since a token was given';
+COMMENT ON FUNCTION crm.followed_changes IS 'used by crm.sync: what that scan has come to';
 COMMENT ON FUNCTION crm.drift IS 'used by crm.diff: how a foreign table differs from the CRM today';
 COMMENT ON FUNCTION crm.uncollected IS 'used by crm.diff: remote objects without a foreign table in a schema';
 COMMENT ON FUNCTION crm.enumerated_fields IS 'used by crm.sync_enumerations: fields that have an enumeration';
@@ -133,5 +145,7 @@ COMMENT ON FUNCTION crm.name_progress IS 'used by crm.sync: what the work under 
 COMMENT ON FUNCTION crm.statement_is_limited IS 'used by crm.import: whether the statement has a LIMIT and may not see every row';
 COMMENT ON FUNCTION crm.calls_made IS 'used by crm.sync: calls that this session has made to a server';
 COMMENT ON FUNCTION crm.salesforce_validator IS 'checks the options of the wrapper salesforce';
+COMMENT ON FUNCTION crm.dynamics_validator IS 'checks the options of the wrapper dynamics';
+COMMENT ON FUNCTION crm.oracle_on_demand_validator IS 'checks the options of the wrapper oracle_on_demand';
 COMMENT ON FUNCTION crm.fdw_handler IS 'the callbacks of every wrapper';
 COMMENT ON FUNCTION crm.touch_option IS 'trigger of crm.option: notes when an option changed';

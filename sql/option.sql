@@ -59,6 +59,14 @@ SET search_path = pg_catalog, pg_temp
 AS $$ SELECT format('LASTIMPORT_%s_%s', current_database(), activity) $$;
 COMMENT ON FUNCTION crm.mark_name(text) IS 'the option that holds an activity''s mark';
 
+-- A change token is its target's own: it tells what that target lacks.
+CREATE FUNCTION crm.token_name(activity text, target text)
+RETURNS text
+LANGUAGE sql STABLE STRICT
+SET search_path = pg_catalog, pg_temp
+AS $$ SELECT format('CHANGETOKEN_%s_%s_%s', current_database(), activity, target) $$;
+COMMENT ON FUNCTION crm.token_name(text, text) IS 'the option that holds the change token of an activity''s target; without it the next sync reads everything';
+
 -- The current role's mark of that name; null if there is none.
 CREATE FUNCTION crm.mark(option_name text)
 RETURNS timestamptz

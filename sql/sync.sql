@@ -43,8 +43,12 @@ DECLARE
     wrong text;
     source_name text;
     target_name text;
+    identifiers_type text := crm.identifiers_type(source);
     mark_option text;
     mark timestamptz;
+    token_option text;
+    token text;
+    follows boolean;
     state record;
     since timestamptz;
     until timestamptz;
@@ -52,8 +56,8 @@ DECLARE
     is_new boolean := target IS NULL;
     is_empty boolean;
     is_full boolean;
-    n_read bigint;
     n_more bigint;
+    step record;
     gone text[];
     log_entry record;
     logged text[];
@@ -151,7 +155,8 @@ BEGIN
     ELSE
         EXECUTE format('SELECT NOT EXISTS (SELECT FROM %s)', target_name) INTO is_empty;
     END IF;
-    IF stamp IS NULL THEN
+    follows := crm.offers_changes(source);
+    IF stamp IS NULL AND NOT follows THEN
         RAISE NOTICE 'foreign table "%" has no column that says when a record was changed: all records are read and compared', source;
     ELSIF NOT is_empty AND state.columns IS NOT NULL AND NOT kept <@ state.columns THEN
         RAISE NOTICE 'target "%" has new columns: all records are read and compared', target_name;
@@ -164,7 +169,14 @@ BEGIN
             since := NULL;
         END IF;
     END IF;
-    is_full := since IS NULL;
+    IF stamp IS NOT NULL AND since IS NOT NULL AND mark < date_trunc('second', state.changed_until) THEN
+        -- Whoever set the mark back wants to read from there; the token stays good for the next time.
+        follows := false;
+    END IF;
+    token_option := crm.token_name(activity, target_name);
+    IF follows AND since IS NOT NULL AND state.columns <@ kept THEN
+        SELECT o.value INTO token FROM crm.option o WHERE o.role = current_user AND o.name = token_option;
+    END IF;
 
     PERFORM crm.name_progress(format('sync of %s into %s', source_name, target_name));
     calls_before := crm.calls_made(server_name);
@@ -176,19 +188,40 @@ BEGIN
         EXECUTE format('CREATE TABLE %I.%I (%s, PRIMARY KEY (%I))', target_schema, target_table, sql, identifier);
     END IF;
 
-    updated := 0;
     deleted := 0;
+    WHILE follows LOOP
+        is_full := token IS NULL;
+        BEGIN
+            SELECT * INTO STRICT step FROM crm.sync_step(
+                source, source_name, target_name, identifier, stamp, kept, is_empty, NULL, is_full AND deletes, true, token, until - overlap);
+            EXIT;
+        EXCEPTION
+            WHEN object_not_in_prerequisite_state THEN
+                IF token IS NULL THEN
+                    RAISE;
+                END IF;
+                RAISE NOTICE 'the CRM no longer knows what has changed since the last time: all records are read and compared';
+                token := NULL;
+            WHEN feature_not_supported THEN
+                -- It tracks changes of other objects only, if of any.
+                follows := false;
+                IF stamp IS NULL THEN
+                    since := NULL;
+                    RAISE NOTICE 'foreign table "%" has no column that says when a record was changed: all records are read and compared', source;
+                END IF;
+        END;
+    END LOOP;
+    IF NOT follows THEN
+        is_full := since IS NULL;
+        SELECT * INTO STRICT step FROM crm.sync_step(
+            source, source_name, target_name, identifier, stamp, kept, is_empty, since, is_full AND deletes, false, NULL, NULL);
+    END IF;
+    inserted := step.inserted;
+    updated := step.updated;
+    unchanged := step.n_read - step.inserted - step.updated;
     IF is_empty THEN
-        -- A record that pages show twice is kept once: what was changed while they were read comes with the next sync.
-        SELECT string_agg(format('%I', name), ', ') INTO sql FROM unnest(kept) AS name;
-        EXECUTE format('INSERT INTO %s (%s) SELECT %2$s FROM %s ON CONFLICT (%I) DO NOTHING', target_name, sql, source, identifier);
-        GET DIAGNOSTICS inserted = ROW_COUNT;
-        unchanged := 0;
         deleted_until := until;
     ELSE
-        sql := crm.merge_statement(source_name, target_name, identifier, stamp, kept, NOT is_full, is_full AND deletes);
-        EXECUTE sql INTO n_read, inserted, updated, gone USING since;
-        unchanged := n_read - inserted - updated;
         deleted_until := CASE WHEN is_full THEN until ELSE state.deleted_until END;
         IF rereads AND NOT is_full AND kept && computed THEN
             sql := crm.merge_statement(source_name, target_name, identifier, NULL,
@@ -199,8 +232,13 @@ BEGIN
     END IF;
 
     IF deletes AND NOT is_empty THEN
-        IF NOT is_full THEN
-            IF state.deleted_until IS NULL THEN
+        IF is_full THEN
+            gone := step.gone;
+        ELSE
+            IF follows AND state.deleted_until IS NOT NULL THEN
+                logged := step.gone;
+                deleted_until := until;
+            ELSIF state.deleted_until IS NULL THEN
                 RAISE NOTICE 'deletions have not been brought over before: the identifiers of all records are read';
             ELSE
                 logged := '{}';
@@ -223,18 +261,19 @@ BEGIN
                                identifier, target_name, source) INTO gone;
                 deleted_until := until;
             ELSE
-                EXECUTE format('SELECT array_agg(t.%I::text) FROM %s t WHERE t.%1$I = ANY ($1)', identifier, target_name)
+                EXECUTE format('SELECT array_agg(t.%I::text) FROM %s t WHERE t.%1$I = ANY ($1::%3$s)', identifier, target_name, identifiers_type)
                     INTO gone USING logged;
             END IF;
         END IF;
         IF gone IS NOT NULL THEN
             -- A record that lives, again or after all, stays.
-            EXECUTE format('DELETE FROM %s t USING (SELECT unnest($1) AS id EXCEPT SELECT s.%I::text FROM %s s WHERE s.%2$I = ANY ($1)) AS dead WHERE t.%2$I = dead.id',
-                           target_name, identifier, source) USING gone;
+            EXECUTE format('DELETE FROM %s t USING (SELECT unnest($1::%4$s) AS id EXCEPT SELECT s.%2$I FROM %3$s s WHERE s.%2$I = ANY ($1::%4$s)) AS dead WHERE t.%2$I = dead.id',
+                           target_name, identifier, source, identifiers_type) USING gone;
             GET DIAGNOSTICS deleted = ROW_COUNT;
         END IF;
     ELSIF NOT deletes AND NOT is_empty THEN
-        deleted_until := state.deleted_until;
+        -- Deletions that a token has told of come once: who wants them later must look at all records.
+        deleted_until := CASE WHEN follows AND (is_full OR cardinality(step.gone) > 0) THEN NULL ELSE state.deleted_until END;
     END IF;
 
     INSERT INTO crm.sync_state AS s (activity, source, target, columns, changed_until, deleted_until)
@@ -242,11 +281,66 @@ BEGIN
         ON CONFLICT ON CONSTRAINT sync_state_pkey DO UPDATE
         SET columns = excluded.columns, changed_until = excluded.changed_until, deleted_until = excluded.deleted_until;
     PERFORM crm.set_mark(mark_option, until);
+    IF follows THEN
+        INSERT INTO crm.option AS o (name, value) VALUES (token_option, step.next_token)
+            ON CONFLICT (role, name) DO UPDATE SET value = excluded.value;
+    END IF;
     PERFORM crm.name_progress(NULL);
     calls := crm.calls_made(server_name) - calls_before;
 END
 $$;
 COMMENT ON FUNCTION crm.sync_into(regclass, regclass, name, name, text, boolean) IS 'used by crm.sync';
+
+-- The reading of a sync: what was read, inserted and updated, and the identifiers of the target that are gone. With
+-- `follows` by change token, everything where that is null, and the next token; without it from `since` on. The target
+-- is in the same transaction, so a reading that fails leaves nothing behind.
+CREATE FUNCTION crm.sync_step(
+    source regclass, source_name text, target_name text, identifier text, stamp text, kept text[], is_empty boolean,
+    since timestamptz, finds_gone boolean, follows boolean, token text, started timestamptz,
+    OUT n_read bigint, OUT inserted bigint, OUT updated bigint, OUT gone text[], OUT next_token text)
+LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    columns text := (SELECT string_agg(format('%I', name), ', ') FROM unnest(kept) AS name);
+    n_shown bigint;
+    again record;
+    told text[];
+BEGIN
+    IF follows THEN
+        PERFORM crm.follow_changes(source, token);
+    END IF;
+    updated := 0;
+    IF is_empty THEN
+        -- A record that pages show twice is kept once: what was changed while they were read comes with the next sync.
+        EXECUTE format('INSERT INTO %s (%s) SELECT %2$s FROM %s ON CONFLICT (%I) DO NOTHING', target_name, columns, source, identifier);
+        GET DIAGNOSTICS inserted = ROW_COUNT;
+        n_read := inserted;
+    ELSE
+        EXECUTE crm.merge_statement(source_name, target_name, identifier, stamp, kept, since IS NOT NULL, finds_gone)
+            INTO n_read, inserted, updated, gone USING since;
+    END IF;
+    IF NOT follows THEN
+        RETURN;
+    END IF;
+    SELECT f.records, f.deleted, f.token INTO n_shown, told, next_token FROM crm.followed_changes(source) f;
+    IF n_shown > n_read AND (is_empty OR stamp IS NULL) THEN
+        -- A record was shown twice. The last word counts, and the token does not tell it again: it is asked for.
+        EXECUTE crm.merge_statement(source_name, target_name, identifier, stamp, kept, stamp IS NOT NULL, false)
+            INTO again USING started;
+        n_read := n_read + again.inserted + again.updated;
+        inserted := inserted + again.inserted;
+        updated := updated + again.updated;
+    END IF;
+    IF token IS NOT NULL THEN
+        gone := told;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION crm.sync_step(regclass, text, text, text, text, text[], boolean, timestamptz, boolean, boolean, text, timestamptz) IS
+    'used by crm.sync: reads what has changed and brings it into the target';
 
 -- Reads records and brings them into a table by identifier; rows that are the same already are not rewritten.
 -- Gives the records read, inserted and updated, and the identifiers of the table that were not among those read.
@@ -273,7 +367,8 @@ AS $$
             WHERE NOT EXISTS (SELECT FROM %1$s t WHERE t.%4$I = c.%4$I)
             ON CONFLICT (%4$I) DO NOTHING RETURNING 1
         )
-        SELECT (SELECT count(*) FROM changed), (SELECT count(*) FROM inserted), (SELECT count(*) FROM updated), %5$s$statement$,
+        SELECT (SELECT count(*) FROM changed) AS read, (SELECT count(*) FROM inserted) AS inserted,
+               (SELECT count(*) FROM updated) AS updated, %5$s$statement$,
         target, names.plain, names.changed, identifier,
         CASE WHEN finds_gone THEN format(
             '(SELECT array_agg(t.%1$I::text) FROM %2$s t WHERE NOT EXISTS (SELECT FROM changed c WHERE c.%1$I = t.%1$I))',

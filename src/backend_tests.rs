@@ -1,6 +1,9 @@
 //! Tests that need a backend but no CRM: datums, expressions, plan data.
 #![allow(unsafe_code)]
 
+pub mod crm;
+mod identifiers;
+
 #[pgrx::pg_schema]
 mod tests {
     use crate::pg::datum::{LocalType, RowWriter};

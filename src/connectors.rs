@@ -6,7 +6,13 @@ use crm_core::{Connector, Error, ErrorKind, Result};
 use pgrx::prelude::*;
 
 /// Every CRM this extension speaks to.
-static CONNECTORS: &[&dyn Connector] = &[&crm_salesforce::SALESFORCE];
+static CONNECTORS: &[&dyn Connector] = &[
+    &crm_salesforce::SALESFORCE,
+    &crm_dynamics::DYNAMICS,
+    &crm_oracle::ORACLE,
+    #[cfg(any(test, feature = "pg_test"))]
+    &crate::backend_tests::crm::IMAGINARY,
+];
 
 /// The connector of that name.
 ///
@@ -36,6 +42,22 @@ CREATE FUNCTION salesforce_validator(options text[], catalog oid) RETURNS void
 ")]
 fn salesforce_validator(options: Vec<Option<String>>, catalog: pg_sys::Oid) {
     options::validate(&crm_salesforce::SALESFORCE, options, catalog).or_raise();
+}
+
+#[pg_extern(sql = "
+CREATE FUNCTION dynamics_validator(options text[], catalog oid) RETURNS void
+    STRICT LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+")]
+fn dynamics_validator(options: Vec<Option<String>>, catalog: pg_sys::Oid) {
+    options::validate(&crm_dynamics::DYNAMICS, options, catalog).or_raise();
+}
+
+#[pg_extern(sql = "
+CREATE FUNCTION oracle_on_demand_validator(options text[], catalog oid) RETURNS void
+    STRICT LANGUAGE c AS 'MODULE_PATHNAME', '@FUNCTION_NAME@';
+")]
+fn oracle_on_demand_validator(options: Vec<Option<String>>, catalog: pg_sys::Oid) {
+    options::validate(&crm_oracle::ORACLE, options, catalog).or_raise();
 }
 
 /// The 18-character form of a Salesforce identifier, or null for what is none (S-4).

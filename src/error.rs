@@ -30,7 +30,7 @@ pub fn sqlstate(kind: ErrorKind) -> PgSqlErrorCode {
         ErrorKind::Undecodable | ErrorKind::ShortRead => {
             PgSqlErrorCode::ERRCODE_FDW_INVALID_DATA_TYPE
         }
-        ErrorKind::ChangeTokenExpired => PgSqlErrorCode::ERRCODE_SNAPSHOT_TOO_OLD,
+        ErrorKind::ChangeTokenExpired => PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
         ErrorKind::StorageFailed => PgSqlErrorCode::ERRCODE_IO_ERROR,
         ErrorKind::StorageCorrupt => PgSqlErrorCode::ERRCODE_DATA_CORRUPTED,
         ErrorKind::NotSupported => PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,

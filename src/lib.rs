@@ -56,7 +56,11 @@ pub extern "C-unwind" fn _PG_init() {
     name = "sync",
     requires = [
         "option",
+        functions::catalog::identifiers_type,
         functions::changes::deletion_log,
+        functions::changes::follow_changes,
+        functions::changes::followed_changes,
+        functions::changes::offers_changes,
         functions::progress::name_progress,
         functions::stat::calls_made
     ]

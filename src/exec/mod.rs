@@ -1,6 +1,7 @@
 //! Execution: what happens between a plan and the CRM's pages. Safe code; pointers stay in `fdw`.
 
 pub mod analyze;
+pub mod changes;
 pub mod drift;
 pub mod explain;
 pub mod import;

@@ -1,12 +1,13 @@
 //! One foreign scan: parameters in, rows out.
 
 use crate::error::warn;
+use crate::exec::changes;
 use crate::options::CollectedTable;
 use crate::pg::catalog::may_write;
 use crate::pg::datum::{LocalType, RowWriter};
 use crate::pg::rejects::{self, KeptReject};
 use crate::plan::private::ScanPlan;
-use crate::plan::table::remote_query;
+use crate::plan::table::{identifiers, remote_query};
 use crate::progress;
 use crate::runtime;
 use crate::session;
@@ -182,19 +183,24 @@ impl ScanState {
             self.source = Source::Finished;
             return Ok(());
         }
+        let changes = changes::stream(self.table.relation, &self.session, &query, &self.stats)?;
         // What is known now is better than what the planner guessed.
-        let calls = match &query.lookup {
-            Some(keys) => self
+        let calls = match (&query.lookup, &changes) {
+            (Some(keys), _) => self
                 .table
                 .connector
                 .estimate_calls(&query, keys.len() as f64),
-            None => self.plan.estimated_calls,
+            (None, Some(changes)) if changes.goes_on => 1.0,
+            (None, _) => self.plan.estimated_calls,
         };
         self.expect_calls(calls)?;
         self.progress.sent = Some(self.table.connector.deparse(&query)?);
         let (session, stats) = (Arc::clone(&self.session), Arc::clone(&self.stats));
         self.told_progress.begin();
-        let scan = runtime::Scan::start(move || session.scan(query, stats))?;
+        let scan = match changes {
+            Some(changes) => runtime::Scan::start(move || changes.stream)?,
+            None => runtime::Scan::start(move || session.scan(query, stats))?,
+        };
         self.source = Source::Open(scan);
         Ok(())
     }
@@ -361,23 +367,13 @@ fn keys_of(
         Operand::Constant(value) => Some(value),
         Operand::Parameter { index, .. } => parameters[*index].as_ref(),
     };
-    let candidates: Vec<&str> = match value {
-        Some(Value::Text(key)) => vec![key],
-        Some(Value::List(keys)) => keys
-            .iter()
-            .filter_map(|key| match key {
-                Value::Text(key) => Some(key.as_str()),
-                _ => None,
-            })
-            .collect(),
-        _ => Vec::new(),
-    };
+    let candidates = value.map(identifiers).unwrap_or_default();
     let mut seen = std::collections::HashSet::new();
     let mut variants = Vec::new();
     let mut keys = Vec::new();
     for key in candidates {
-        match table.connector.key_form(key) {
-            KeyForm::Canonical if seen.insert(key) => keys.push(key.to_owned()),
+        match table.connector.key_form(&key) {
+            KeyForm::Canonical if seen.insert(key.clone()) => keys.push(key),
             KeyForm::Variant => variants.push(key),
             KeyForm::Canonical | KeyForm::Invalid => {}
         }

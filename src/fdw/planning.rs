@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use crate::error::OrRaise;
+use crate::exec::changes;
 use crate::options::CollectedTable;
 use crate::pg::catalog::has_row_triggers;
 use crate::pg::compat;
@@ -229,8 +230,10 @@ unsafe fn wanted_order(
     baserel: *mut pg_sys::RelOptInfo,
     planning: &Planning,
 ) -> Vec<Sort> {
+    let table = planning.plan.table();
     if planning.plan.is_lookup()
-        || planning.plan.table().options.pushdown == crm_core::Pushdown::Off
+        || table.options.pushdown == crm_core::Pushdown::Off
+        || changes::are_followed(table.relation)
     {
         return Vec::new();
     }
@@ -243,7 +246,6 @@ unsafe fn wanted_order(
                 nulls_first: (*key).pk_nulls_first,
             })
             .collect();
-        let table = planning.plan.table();
         remote_order(table, (*baserel).relid, &keys).unwrap_or_default()
     }
 }

@@ -133,6 +133,16 @@ fn identifier_column(relation: pg_sys::Oid) -> Option<String> {
     identifier.map(|column| column.name)
 }
 
+/// The type of a list of identifiers that can be compared with a foreign table's: `uuid[]`, or `text[]`.
+#[pg_extern(strict)]
+fn identifiers_type(relation: pg_sys::Oid) -> &'static str {
+    let columns = collected(relation).columns;
+    let is_uuid = columns
+        .iter()
+        .any(|column| column.facts.identifier && column.type_oid == pg_sys::UUIDOID);
+    if is_uuid { "uuid[]" } else { "text[]" }
+}
+
 /// The columns of a foreign table, each with its remote object and field, the identifier, and the rank of those that
 /// say when a record was last changed, the first one 1 (I-1).
 #[pg_extern(strict)]

@@ -1,6 +1,7 @@
 //! The CRM's clock and its deletion log (L-1, I-2); `sql/changes.sql` and `sql/sync.sql` stand on them.
 
 use crate::error::OrRaise;
+use crate::exec::changes;
 use crate::functions::catalog::collected;
 use crate::pg::catalog::current_user;
 use crate::pg::datum::{micros, timestamp};
@@ -85,4 +86,36 @@ fn deletion_log(
     };
     let first = about(log.covered_until.map(timestamp), log.incomplete, None);
     TableIterator::new(std::iter::once(first).chain(log.records.into_iter().map(record)))
+}
+
+/// The CRM of a foreign table has change tokens, though perhaps not for this object.
+#[pg_extern(strict, volatile)]
+fn offers_changes(relation: pg_sys::Oid) -> bool {
+    changes::are_offered(&collected(relation)).or_raise()
+}
+
+/// Has the next scan of a foreign table read what has changed since the token was given, or everything without one.
+#[pg_extern(volatile)]
+fn follow_changes(relation: pg_sys::Oid, token: Option<String>) {
+    changes::follow(collected(relation).relation, token);
+}
+
+/// What the scan that followed changes has come to: the records it gave, those that are gone, and the next token.
+#[pg_extern(strict, volatile)]
+fn followed_changes(
+    relation: pg_sys::Oid,
+) -> TableIterator<
+    'static,
+    (
+        name!(records, i64),
+        name!(deleted, Vec<String>),
+        name!(token, Option<String>),
+    ),
+> {
+    let reached = changes::reached(relation).or_raise();
+    TableIterator::once((
+        i64::try_from(reached.records).unwrap_or(i64::MAX),
+        reached.deleted.into_iter().collect(),
+        reached.token,
+    ))
 }

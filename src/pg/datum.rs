@@ -120,6 +120,7 @@ pub unsafe fn to_value(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> Option<Va
                 micros => micros.saturating_add(EPOCH_MICROS),
             }),
             pg_sys::TEXTOID | pg_sys::VARCHAROID => Value::Text(String::from_datum(datum, false)?),
+            pg_sys::UUIDOID => uuid(pgrx::Uuid::from_datum(datum, false)?),
             pg_sys::INT2ARRAYOID => list::<i16>(datum, |value| Value::Int(value.into()))?,
             pg_sys::INT4ARRAYOID => list::<i32>(datum, |value| Value::Int(value.into()))?,
             pg_sys::INT8ARRAYOID => list::<i64>(datum, Value::Int)?,
@@ -127,6 +128,7 @@ pub unsafe fn to_value(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> Option<Va
                 list::<pgrx::AnyNumeric>(datum, |value| Value::Numeric(value.to_string()))?
             }
             pg_sys::TEXTARRAYOID | pg_sys::VARCHARARRAYOID => list::<String>(datum, Value::Text)?,
+            pg_sys::UUIDARRAYOID => list::<pgrx::Uuid>(datum, uuid)?,
             pg_sys::DATEARRAYOID => list::<pgrx::datum::Date>(datum, |value| {
                 Value::Date(value.to_pg_epoch_days().saturating_add(EPOCH_DAYS))
             })?,
@@ -156,6 +158,10 @@ where
     Some(Value::List(
         elements.into_iter().flatten().map(convert).collect(),
     ))
+}
+
+fn uuid(value: pgrx::Uuid) -> Value {
+    Value::Uuid(*value.as_bytes())
 }
 
 /// The shortest decimal that reads back as the same float.

@@ -21,10 +21,6 @@ pub unsafe fn to_written(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> Result<
         let value = match base {
             pg_sys::TIMESTAMPOID => Value::Timestamp(since_unix_epoch(datum)),
             pg_sys::TIMEOID => Value::Time(datum.value() as i64),
-            pg_sys::UUIDOID => {
-                let uuid = pgrx::Uuid::from_datum(datum, false).ok_or("it is empty")?;
-                Value::Uuid(*uuid.as_bytes())
-            }
             pg_sys::JSONOID | pg_sys::JSONBOID => Value::Json(as_text(base, datum)),
             pg_sys::TEXTARRAYOID | pg_sys::VARCHARARRAYOID => list::<String>(datum, Value::Text)?,
             pg_sys::INT4ARRAYOID => list::<i32>(datum, |number| Value::Int(number.into()))?,

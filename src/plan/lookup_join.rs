@@ -4,7 +4,6 @@
 use crate::options::CollectedTable;
 use crate::pg::expr::{Expression, View};
 use crate::plan::private::ScanPlan;
-use crm_core::ColumnType;
 use pgrx::pg_sys;
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +88,14 @@ impl LookupJoinPlan {
     pub fn from_text(text: &str) -> Self {
         serde_json::from_str(text).expect("a plan node carries what was written into it")
     }
+
+    /// Type of the identifier's column, as which the key's values are read too: texts of one kind lie like another's.
+    pub fn identifier_type(&self) -> pg_sys::Oid {
+        let mut outputs = self.scan.outputs.iter();
+        let identifier = outputs.find(|output| output.attribute == self.identifier);
+        let identifier = identifier.expect("a lookup's clause names the identifier");
+        pg_sys::Oid::from(identifier.type_oid)
+    }
 }
 
 /// An equality of the record identifier with an expression of the other side.
@@ -101,7 +108,7 @@ pub struct LookupClause<'a> {
 
 impl<'a> LookupClause<'a> {
     /// Reads a join condition of the table with that index in the range table; nothing if records cannot be fetched by
-    /// it: only an equality of texts byte by byte means what fetching by identifier means.
+    /// it: only an equality of texts byte by byte, or of uuids, means what fetching by identifier means.
     pub fn read(table: &CollectedTable, index: u32, condition: Expression<'a>) -> Option<Self> {
         let View::Operation {
             name: "=",
@@ -112,13 +119,13 @@ impl<'a> LookupClause<'a> {
         else {
             return None;
         };
-        let identifies = |expression: Expression<'a>| identifier_column(table, index, expression);
-        let (identifier, key) = match (identifies(left), identifies(right)) {
+        let column = |expression: Expression<'a>| identifier_column(table, index, expression);
+        let (identifier, key) = match (column(left), column(right)) {
             (Some(identifier), None) => (identifier, right),
             (None, Some(identifier)) => (identifier, left),
             _ => return None,
         };
-        is_text(key.type_oid()).then_some(Self { identifier, key })
+        identifies(key.type_oid()).then_some(Self { identifier, key })
     }
 }
 
@@ -136,16 +143,17 @@ fn identifier_column(
         } => table
             .column(attribute)
             .filter(|column| {
-                relation == index
-                    && column.facts.identifier
-                    && column.facts.column_type == ColumnType::Text
-                    && is_text(column.type_oid)
+                relation == index && column.facts.identifier && identifies(column.type_oid)
             })
             .map(|column| column.number),
         _ => None,
     }
 }
 
-fn is_text(type_oid: pg_sys::Oid) -> bool {
-    matches!(type_oid, pg_sys::TEXTOID | pg_sys::VARCHAROID)
+/// A type whose values can be record identifiers. The two sides of an equality have the same one, or both are texts.
+fn identifies(type_oid: pg_sys::Oid) -> bool {
+    matches!(
+        type_oid,
+        pg_sys::TEXTOID | pg_sys::VARCHAROID | pg_sys::UUIDOID
+    )
 }

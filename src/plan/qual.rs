@@ -79,12 +79,12 @@ impl<'a> Translator<'a> {
                 field,
                 operator: Operator::Equal,
                 operand,
-                class: ValueClass::Text,
+                class: ValueClass::Text | ValueClass::Uuid,
             }
             | Condition::In {
                 field,
                 operand,
-                class: ValueClass::Text,
+                class: ValueClass::Text | ValueClass::Uuid,
             } => (field, operand),
             _ => return None,
         };
@@ -252,6 +252,7 @@ impl<'a> Translator<'a> {
                 (ValueClass::Text, right, operator)
             }
             (ColumnType::Bool, pg_sys::BOOLOID) => (ValueClass::Boolean, right, operator),
+            (ColumnType::Uuid, pg_sys::UUIDOID) => (ValueClass::Uuid, right, operator),
             _ => (ValueClass::Other, right, operator),
         };
         match self.operand(right, class) {
@@ -302,6 +303,7 @@ impl<'a> Translator<'a> {
             (ColumnType::Text, pg_sys::TEXTARRAYOID | pg_sys::VARCHARARRAYOID) if deterministic => {
                 ValueClass::Text
             }
+            (ColumnType::Uuid, pg_sys::UUIDARRAYOID) => ValueClass::Uuid,
             _ => return Condition::Opaque(Refusal::Type),
         };
         match self.operand(array, class) {

@@ -8,6 +8,7 @@ use crm_core::{
     Bound, FieldFacts, Filter, Operand, QueryField, Refusal, RemoteQuery, Sort, Value, ValueClass,
     bind,
 };
+use std::borrow::Cow;
 
 /// One condition of the WHERE clause and what becomes of it.
 struct Clause {
@@ -296,9 +297,7 @@ pub fn shown_query(plan: &ScanPlan, table: &CollectedTable) -> crm_core::Result<
     };
     let (filter, lookup) = match &plan.lookup {
         None => (filter, None),
-        Some(Operand::Constant(Value::Text(key))) => (None, Some(vec![key.clone()])),
-        Some(Operand::Constant(Value::List(keys))) => (None, Some(texts(keys))),
-        Some(Operand::Constant(_)) => (None, Some(Vec::new())),
+        Some(Operand::Constant(value)) => (None, Some(identifiers(value))),
         Some(Operand::Parameter { index, .. }) => {
             let identified = Filter::In {
                 field: plan.identifier.clone(),
@@ -312,12 +311,14 @@ pub fn shown_query(plan: &ScanPlan, table: &CollectedTable) -> crm_core::Result<
         .deparse(&remote_query(plan, filter, lookup, plan.limit))
 }
 
-fn texts(values: &[Value]) -> Vec<String> {
-    let texts = values.iter().filter_map(|value| match value {
-        Value::Text(text) => Some(text.clone()),
-        _ => None,
-    });
-    texts.collect()
+/// The identifiers that a value or a list of them names, as they travel.
+pub fn identifiers(value: &Value) -> Vec<String> {
+    let values = match value {
+        Value::List(values) => values.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let named = values.iter().filter_map(Value::identifier);
+    named.map(Cow::into_owned).collect()
 }
 
 fn highest_parameter(filter: &Filter<Operand>) -> usize {

@@ -20,6 +20,8 @@ pub enum ValueClass {
     Text,
     /// A truth value.
     Boolean,
+    /// A 128-bit identifier: equal or not, without an order that a CRM shares.
+    Uuid,
     /// Anything else: never sent.
     Other,
 }

@@ -8,6 +8,7 @@ mod bind;
 mod budget;
 mod build;
 mod cell;
+mod changes;
 mod condition;
 mod connector;
 mod deletions;
@@ -33,6 +34,7 @@ pub use bind::{Bound, bind};
 pub use budget::{Budget, CallLimit};
 pub use build::PageBuilder;
 pub use cell::{CellDecoder, Raw};
+pub use changes::{FollowedChanges, Reached, SharedReached};
 pub use condition::{Condition, Operand, ValueClass};
 pub use connector::{
     AccountInfo, BoxFuture, Capability, ChangePage, ChangeStream, Connector, Deletion, Deletions,

@@ -53,6 +53,8 @@ pub enum Refusal {
     Text,
     /// A truth value, in connector mode.
     Boolean,
+    /// A 128-bit identifier that is not the record's own, in connector mode.
+    Uuid,
     /// A value of a type that the CRMs do not compare.
     Type,
     /// An operator outside the list.
@@ -84,7 +86,12 @@ impl Refusal {
             Self::PushdownOff => "S-5",
             Self::Negation | Self::NotIn => "S-2.2",
             Self::LeftSide | Self::Cast | Self::TwoFields | Self::Conversion => "S-2.3",
-            Self::RightSide | Self::Text | Self::Boolean | Self::Type | Self::Operator => "S-2.4",
+            Self::RightSide
+            | Self::Text
+            | Self::Boolean
+            | Self::Uuid
+            | Self::Type
+            | Self::Operator => "S-2.4",
             Self::Vendor(_) | Self::Value(_) | Self::LongList => "S-2.5",
             Self::OrArm | Self::Superset | Self::LateValue => "S-3",
             Self::Lookup => "S-4",
@@ -102,6 +109,7 @@ impl Refusal {
             Self::RightSide => "the right side is not fixed before the scan starts".into(),
             Self::Text => "text is compared only with pushdown 'extended'".into(),
             Self::Boolean => "truth values are compared only with pushdown 'extended'".into(),
+            Self::Uuid => "identifiers are compared only with pushdown 'extended'".into(),
             Self::Type => "values of this type are not compared remotely".into(),
             Self::Operator => "the operator is not one the CRM has".into(),
             Self::NotIn => "NOT IN is not sent".into(),
@@ -199,6 +207,9 @@ const TABLE: &[Row] = &[
     extended_only(ValueClass::Text, Kind::In, Refusal::Text),
     extended_only(ValueClass::Text, Kind::Like, Refusal::Text),
     extended_only(ValueClass::Boolean, Kind::Equal, Refusal::Boolean),
+    extended_only(ValueClass::Uuid, Kind::Equal, Refusal::Uuid),
+    extended_only(ValueClass::Uuid, Kind::NotEqual, Refusal::Uuid),
+    extended_only(ValueClass::Uuid, Kind::In, Refusal::Uuid),
 ];
 
 /// Judges one condition of a WHERE clause; `fields` are what its indexes name.
@@ -489,6 +500,7 @@ mod tests {
     const NAME: usize = 3;
     const VIP: usize = 4;
     const HIDDEN: usize = 5;
+    const PARENT: usize = 6;
 
     fn compare(field: usize, operator: Operator, value: Value) -> Condition {
         let class = match value {
@@ -498,9 +510,9 @@ mod tests {
             Value::Text(_) => ValueClass::Text,
             Value::Date(_) => ValueClass::Date,
             Value::Instant(_) => ValueClass::Instant,
+            Value::Uuid(_) => ValueClass::Uuid,
             Value::Timestamp(_)
             | Value::Time(_)
-            | Value::Uuid(_)
             | Value::Json(_)
             | Value::List(_)
             | Value::Placeholder(_) => ValueClass::Other,
@@ -581,6 +593,26 @@ mod tests {
                 Kept(Refusal::LongList),
             ),
             (text(NAME), Kept(Refusal::Text), Rechecked),
+            (
+                compare(PARENT, Operator::Equal, Value::Uuid([7; 16])),
+                Kept(Refusal::Uuid),
+                Exact,
+            ),
+            (
+                compare(PARENT, Operator::NotEqual, Value::Uuid([7; 16])),
+                Kept(Refusal::Uuid),
+                Rechecked,
+            ),
+            (
+                list(PARENT, ValueClass::Uuid, 2),
+                Kept(Refusal::Uuid),
+                Exact,
+            ),
+            (
+                compare(PARENT, Operator::Less, Value::Uuid([7; 16])),
+                Kept(Refusal::Operator),
+                Kept(Refusal::Operator),
+            ),
             (
                 compare(NAME, Operator::Less, Value::Text("x".into())),
                 Kept(Refusal::Text),

@@ -136,7 +136,8 @@ fn no_network() -> Error {
     Error::new(ErrorKind::NotSupported, "it does not exist")
 }
 
-/// Fields 0 to 5: a number, a day, a point in time, a text, a truth value, and a number that cannot be filtered by.
+/// Fields 0 to 6: a number, a day, a point in time, a text, a truth value, a number that cannot be filtered by, and a
+/// 128-bit identifier.
 pub(crate) fn fields() -> Vec<FieldFacts> {
     let field = |name: &str, column_type, filterable| FieldFacts {
         name: name.into(),
@@ -155,5 +156,6 @@ pub(crate) fn fields() -> Vec<FieldFacts> {
         field("name", ColumnType::Text, true),
         field("vip", ColumnType::Bool, true),
         field("hidden", ColumnType::Numeric, false),
+        field("parent", ColumnType::Uuid, true),
     ]
 }

@@ -94,6 +94,9 @@ pub(crate) fn capability(field: &FieldFacts, shape: Shape) -> Capability {
     let kind = FieldKind::of(field);
     match (kind, shape) {
         (Kind::Opaque, _) => OPAQUE,
+        (_, Shape::Compare(_) | Shape::In) if field.column_type == ColumnType::Uuid => {
+            Capability::No("the CRM holds no values of this type")
+        }
         (Kind::Decimal, _)
             if matches!(field.column_type, ColumnType::Int32 | ColumnType::Int64) =>
         {

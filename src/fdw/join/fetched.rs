@@ -2,7 +2,7 @@
 
 use crate::exec::lookup_join::Keys;
 use crate::pg::datum::to_value;
-use crate::plan::private::ScanPlan;
+use crate::plan::lookup_join::LookupJoinPlan;
 use crm_core::Value;
 use pgrx::{PgMemoryContexts, pg_sys};
 
@@ -12,6 +12,8 @@ pub struct Fetched {
     pub keys: Keys,
     /// Where the records' values lie.
     context: pg_sys::MemoryContext,
+    /// The identifier's place in the table, and its type.
+    identifier: (usize, pg_sys::Oid),
     /// For a column's place in the table, its place in a record.
     places: Vec<Option<usize>>,
     width: usize,
@@ -31,7 +33,7 @@ impl Fetched {
     ///
     /// # Safety
     /// `parent` is a valid memory context that outlives this.
-    pub unsafe fn new(parent: pg_sys::MemoryContext, scan: &ScanPlan) -> Self {
+    pub unsafe fn new(parent: pg_sys::MemoryContext, plan: &LookupJoinPlan) -> Self {
         // SAFETY: a context like any other, deleted with its parent.
         let context = unsafe {
             pg_sys::AllocSetContextCreateInternal(
@@ -43,7 +45,7 @@ impl Fetched {
             )
         };
         let mut places = Vec::new();
-        for (at, output) in scan.outputs.iter().enumerate() {
+        for (at, output) in plan.scan.outputs.iter().enumerate() {
             let place = usize::try_from(output.attribute - 1).unwrap_or(0);
             if places.len() <= place {
                 places.resize(place + 1, None);
@@ -53,8 +55,12 @@ impl Fetched {
         Self {
             keys: Keys::default(),
             context,
+            identifier: (
+                usize::try_from(plan.identifier - 1).unwrap_or(0),
+                plan.identifier_type(),
+            ),
             places,
-            width: scan.outputs.len(),
+            width: plan.scan.outputs.len(),
             values: Vec::new(),
             nulls: Vec::new(),
         }
@@ -78,10 +84,8 @@ impl Fetched {
     }
 
     /// Takes one record from `read`, which writes values at places of the table and says whether there is one.
-    /// `identifier` is the place of the column that holds its key.
     pub fn take<E>(
         &mut self,
-        identifier: usize,
         read: impl FnOnce(&mut dyn FnMut(usize, Option<pg_sys::Datum>)) -> Result<bool, E>,
     ) -> Result<bool, E> {
         let start = self.values.len();
@@ -97,11 +101,13 @@ impl Fetched {
         };
         // SAFETY: the context is alive; the one of before is back when this returns, and an error ends the query.
         let found = unsafe { PgMemoryContexts::For(self.context).switch_to(|_| read(&mut write)) }?;
-        let key = self.record_at(start).value(identifier);
+        let (place, type_oid) = self.identifier;
+        let key = self.record_at(start).value(place);
         match key.filter(|_| found) {
             Some(key) => {
-                // SAFETY: the identifier's column is of a text type.
-                if let Some(Value::Text(key)) = unsafe { to_value(pg_sys::TEXTOID, key) } {
+                // SAFETY: the value is of the type of the identifier's column.
+                let key = unsafe { to_value(type_oid, key) };
+                if let Some(key) = key.as_ref().and_then(Value::identifier) {
                     self.keys.found(&key, start);
                 }
             }

@@ -34,6 +34,8 @@ struct Running {
     joined: Joined,
     /// What gives a row's identifier.
     key: *mut pg_sys::ExprState,
+    /// Its type.
+    key_type: pg_sys::Oid,
     batch: Batch,
     /// Rows of the batch that were given out or passed over.
     row: usize,
@@ -86,6 +88,7 @@ pub unsafe extern "C-unwind" fn begin(
                 pg_sys::list_nth((*plan_node).custom_exprs, 0).cast(),
                 &raw mut (*node).ss.ps,
             ),
+            key_type: plan.identifier_type(),
             batch: Batch::default(),
             row: 0,
             store: pg_sys::tuplestore_begin_heap(false, false, pg_sys::work_mem),
@@ -95,7 +98,7 @@ pub unsafe extern "C-unwind" fn begin(
                 &raw const pg_sys::TTSOpsMinimalTuple,
             ),
             is_exhausted: false,
-            fetched: Fetched::new(query_context, &plan.scan),
+            fetched: Fetched::new(query_context, &plan),
             done: Done::default(),
             scan: ScanState::new(plan.scan.clone(), table, session),
             plan,
@@ -196,7 +199,8 @@ impl Running {
         node: *mut pg_sys::CustomScanState,
         outer: *mut pg_sys::TupleTableSlot,
     ) -> u32 {
-        // SAFETY: the executor's own node and slot; the key is a text, evaluated in the per-tuple context.
+        // SAFETY: the executor's own node and slot; the key is of the identifier's type, evaluated in the per-tuple
+        // context.
         unsafe {
             let context = (*node).ss.ps.ps_ExprContext;
             let per_tuple = (*context).ecxt_per_tuple_memory;
@@ -205,11 +209,9 @@ impl Running {
             let value = PgMemoryContexts::For(per_tuple).switch_to(|_| {
                 let mut is_null = false;
                 let datum = pg_sys::ExecEvalExpr(self.key, context, &raw mut is_null);
-                (!is_null)
-                    .then(|| to_value(pg_sys::TEXTOID, datum))
-                    .flatten()
+                (!is_null).then(|| to_value(self.key_type, datum)).flatten()
             });
-            let Some(Value::Text(key)) = value else {
+            let Some(key) = value.as_ref().and_then(Value::identifier) else {
                 return NO_KEY;
             };
             let connector = self.scan.table().connector;
@@ -234,11 +236,11 @@ impl Running {
         self.scan.rescan(true);
         let keys = wanted.into_iter().map(Value::Text).collect();
         let mut keys = Some(Value::List(keys));
-        let identifier = usize::try_from(self.plan.identifier - 1).unwrap_or(0);
         let scan = &mut self.scan;
-        while self.fetched.take(identifier, |write| {
-            scan.next_row(|| vec![keys.take()], write)
-        })? {}
+        while self
+            .fetched
+            .take(|write| scan.next_row(|| vec![keys.take()], write))?
+        {}
         Ok(())
     }
 

@@ -10,14 +10,16 @@ use serde_json::{Value, json};
 pub struct Admin {
     client: Client,
     url: String,
+    /// Stands before every call.
+    face: &'static str,
 }
 
 impl Admin {
-    /// For the sandbox at `url` whose authority is `ca_pem`.
+    /// For the sandbox at `url` whose authority is `ca_pem`; `face` is [`crate::Crm::face`].
     ///
     /// # Panics
     /// When the certificate cannot be read.
-    pub fn new(url: &str, ca_pem: &str) -> Self {
+    pub fn new(url: &str, ca_pem: &str, face: &'static str) -> Self {
         // Fails when another test of this process was first, which is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let authority = reqwest::Certificate::from_pem(ca_pem.as_bytes()).expect("a certificate");
@@ -29,11 +31,14 @@ impl Admin {
         Self {
             client,
             url: url.to_owned(),
+            face,
         }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Option<Value> {
-        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        let mut request = self
+            .client
+            .request(method, format!("{}{}{path}", self.url, self.face));
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -44,7 +49,7 @@ impl Admin {
         (!text.is_empty()).then(|| serde_json::from_str(&text).unwrap_or(Value::String(text)))
     }
 
-    /// Any call of the interface that takes a body, such as `/records`.
+    /// Any call of the interface that takes a body, such as `/release`.
     pub async fn post(&self, path: &str, body: Value) -> Option<Value> {
         self.ask(Method::POST, path, Some(body)).await
     }
@@ -168,6 +173,11 @@ impl Admin {
     pub async fn deletion_log(&self, settings: Value) {
         self.ask(Method::POST, "/deletion_log", Some(settings))
             .await;
+    }
+
+    /// Makes the changes that were announced as late.
+    pub async fn commit(&self) {
+        self.ask(Method::POST, "/commit", Some(json!({}))).await;
     }
 
     /// How bulk jobs behave, as `{"polls_until_done", "fail_after", …}`.

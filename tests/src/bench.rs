@@ -10,8 +10,10 @@ use tempfile::TempDir;
 
 use crate::admin::Admin;
 use crate::cluster::Place;
+use crate::crm::{Crm, options_sql};
 use crate::database::{Database, literal};
 use crate::log::ServerLog;
+use crate::salesforce::SALESFORCE;
 
 /// Held while what all tests share is changed, such as the extension and the rights on it: two sessions at once would
 /// trip over each other ("tuple concurrently updated").
@@ -19,6 +21,8 @@ const SHARED: u64 = 7_232_661;
 
 /// What one test works with. End it with [`Bench::finish`].
 pub struct Bench {
+    /// Which CRM it is.
+    pub crm: &'static Crm,
     /// The CRM.
     pub sandbox: Sandbox,
     /// Its faults and counters.
@@ -34,45 +38,43 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// A plain sandbox.
+    /// Salesforce in a plain sandbox.
     pub async fn plain(label: &str) -> Self {
         Self::start(label, Config::default()).await
     }
 
-    /// A sandbox as configured, and a server with a mapping that signs in by password.
+    /// Salesforce in a sandbox as configured.
     pub async fn start(label: &str, config: Config) -> Self {
-        Self::start_on(Place::shared(), label, config).await
+        Self::of(&SALESFORCE, label, config).await
+    }
+
+    /// A sandbox as configured, and a server with a mapping that signs in the usual way.
+    pub async fn of(crm: &'static Crm, label: &str, config: Config) -> Self {
+        Self::of_on(Place::shared(), crm, label, config).await
     }
 
     /// The same on a server of the test's own.
-    pub async fn start_on(place: Place, label: &str, config: Config) -> Self {
-        let bench = Self::bare_on(place, label, config).await;
+    pub async fn of_on(place: Place, crm: &'static Crm, label: &str, config: Config) -> Self {
+        let bench = Self::bare_on(place, crm, label, config).await;
         bench.create_server("").await;
-        let mapping = bench.password_mapping();
-        bench
-            .db
-            .run(&format!(
-                "CREATE USER MAPPING FOR CURRENT_USER SERVER {} OPTIONS ({mapping})",
-                bench.name
-            ))
-            .await;
+        bench.create_mapping(&bench.password_mapping()).await;
         bench
     }
 
-    /// A sandbox as configured and an empty schema; no foreign server yet.
+    /// Salesforce in a sandbox as configured and an empty schema; no foreign server yet.
     ///
     /// # Panics
     /// When sandbox or server are not there.
     pub async fn bare(label: &str, config: Config) -> Self {
-        Self::bare_on(Place::shared(), label, config).await
+        Self::bare_on(Place::shared(), &SALESFORCE, label, config).await
     }
 
-    async fn bare_on(place: Place, label: &str, config: Config) -> Self {
+    async fn bare_on(place: Place, crm: &'static Crm, label: &str, config: Config) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{label}_{}_{number}", std::process::id());
         let sandbox = crm_sandbox::start(config).await.expect("a sandbox");
-        let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem);
+        let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem, crm.face);
         let ca = authority_file(&sandbox.ca_pem);
         let log = ServerLog::from_here(&place);
         let db = Database::connect_to(&place, None).await;
@@ -86,6 +88,7 @@ impl Bench {
             db.run(&sql).await;
         }
         Self {
+            crm,
             sandbox,
             admin,
             db,
@@ -112,21 +115,35 @@ impl Bench {
             .await;
     }
 
-    /// The foreign server, with `more` options behind `url` and `ca_file`.
+    /// The foreign server, with `more` options behind those of every test.
     pub async fn create_server(&self, more: &str) {
-        let sql = self.create_server_sql(&self.name, &self.sandbox.login_url, more);
+        let (_, url) = (self.crm.server)(&self.sandbox).swap_remove(0);
+        let sql = self.create_server_sql(&self.name, &url, more);
         self.db.run(&sql).await;
     }
 
     /// The statement that makes a foreign server which trusts the sandbox's authority and gives up soon.
     pub fn create_server_sql(&self, name: &str, url: &str, more: &str) -> String {
+        let mut options = (self.crm.server)(&self.sandbox);
+        assert_eq!(options[0].0, "url");
+        options[0].1 = url.to_owned();
         format!(
-            "CREATE SERVER {name} FOREIGN DATA WRAPPER salesforce OPTIONS (url {}, ca_file {}, \
+            "CREATE SERVER {name} FOREIGN DATA WRAPPER {} OPTIONS ({}, ca_file {}, \
              connect_timeout '5', request_timeout '60', max_retries '2', retry_timeout '10'{}{more})",
-            literal(url),
+            self.crm.wrapper,
+            options_sql(&options),
             literal(self.ca_file()),
             if more.is_empty() { "" } else { ", " },
         )
+    }
+
+    /// A user mapping for the session's user with these options.
+    pub async fn create_mapping(&self, options: &str) {
+        let sql = format!(
+            "CREATE USER MAPPING FOR CURRENT_USER SERVER {} OPTIONS ({options})",
+            self.name
+        );
+        self.db.run(&sql).await;
     }
 
     /// The file of the sandbox's authority, readable by the server.
@@ -134,22 +151,79 @@ impl Bench {
         self.ca.path().join("ca.pem").display().to_string()
     }
 
-    /// Options of a user mapping that signs in by password.
+    /// Options of a user mapping that signs in the usual way.
     pub fn password_mapping(&self) -> String {
-        self.mapping_with_password(&self.sandbox.credentials.password)
+        options_sql(&(self.crm.mapping)(&self.sandbox))
     }
 
     /// The same with another password.
     pub fn mapping_with_password(&self, password: &str) -> String {
-        let credentials = &self.sandbox.credentials;
-        format!(
-            "username {}, password {}, security_token {}, client_id {}, client_secret {}",
-            literal(&credentials.username),
-            literal(password),
-            literal(&credentials.security_token),
-            literal(&credentials.client_id),
-            literal(&credentials.client_secret)
-        )
+        let mut options = (self.crm.mapping)(&self.sandbox);
+        for (name, value) in &mut options {
+            if *name == "password" {
+                password.clone_into(value);
+            }
+        }
+        options_sql(&options)
+    }
+
+    /// Collects tables under the names that tests use, their columns too; the notices of it are dropped.
+    pub async fn collect(&self, tables: &[&str]) {
+        for name in tables {
+            let table = self.crm.table(name);
+            self.import(&[table.object]).await;
+            let imported = table.object.to_lowercase();
+            if imported != *name {
+                let sql = format!("ALTER FOREIGN TABLE {imported} RENAME TO {name}");
+                self.db.run(&sql).await;
+            }
+            for (column, field) in table.columns {
+                let imported = field.to_lowercase();
+                let added = table.added.iter().find(|(name, _)| name == column);
+                if let Some((_, definition)) = added {
+                    let sql =
+                        format!("ALTER FOREIGN TABLE {name} ADD COLUMN {column} {definition}");
+                    self.db.run(&sql).await;
+                    continue;
+                }
+                if imported == *column {
+                    continue;
+                }
+                // Another field may have come under that name.
+                let sql = format!(
+                    "ALTER FOREIGN TABLE {name} DROP COLUMN IF EXISTS {column};
+                     ALTER FOREIGN TABLE {name} RENAME COLUMN {imported} TO {column}"
+                );
+                self.db.run(&sql).await;
+            }
+            for (column, sql_type) in table.types {
+                let sql =
+                    format!("ALTER FOREIGN TABLE {name} ALTER COLUMN {column} TYPE {sql_type}");
+                self.db.run(&sql).await;
+            }
+        }
+        self.db.notes();
+    }
+
+    /// Changes records in the CRM as its other users would, in the names that tests use: see `/records` in
+    /// `sandbox/README.md`.
+    pub async fn change(&self, table: &str, change: serde_json::Value) -> serde_json::Value {
+        let change = self.crm.in_its_words(table, &change);
+        self.admin.change(change).await
+    }
+
+    /// Identifiers of the records in the CRM whose field has this value, letter for letter.
+    pub async fn find(&self, table: &str, column: &str, value: &str) -> Vec<String> {
+        let (object, field) = (self.crm.table(table).object, self.crm.field(table, column));
+        self.admin.find(object, field, value).await
+    }
+
+    /// Sets the option `transport` of a table, where the CRM has a choice.
+    pub async fn travel(&self, table: &str, transport: Option<&str>) {
+        if let Some(transport) = transport {
+            let sql = format!("ALTER FOREIGN TABLE {table} OPTIONS (ADD transport '{transport}')");
+            self.db.run(&sql).await;
+        }
     }
 
     /// Collects these objects into the schema, under their lower-case names; the notices of it are dropped.
@@ -197,7 +271,7 @@ impl Bench {
     pub async fn remote_queries(&self, sql: &str) -> Vec<String> {
         let plan = self.plan(", VERBOSE, COSTS OFF", sql).await;
         let mut found = Vec::new();
-        collect(&plan, "Remote SOQL", &mut found);
+        collect(&plan, &self.crm.explained_as(), &mut found);
         found
     }
 
@@ -220,7 +294,9 @@ impl Bench {
                  DROP SCHEMA {name} CASCADE"
             ))
             .await;
-        self.log.has_no_secret_of(&self.sandbox, others);
+        let mut secrets = (self.crm.secrets)(&self.sandbox);
+        secrets.extend(others.iter().map(|secret| (*secret).to_owned()));
+        self.log.has_none_of(&secrets);
         self.sandbox.shutdown();
     }
 }

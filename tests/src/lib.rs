@@ -4,15 +4,25 @@
 mod admin;
 mod bench;
 mod cluster;
+mod crm;
 mod database;
+mod dynamics;
 mod log;
+mod oracle;
 mod process;
+mod salesforce;
 mod wait;
 
 pub use admin::Admin;
 pub use bench::{Bench, open_file};
 pub use cluster::{Cluster, Place};
+pub use crm::{Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes};
 pub use database::{Database, Note, Refusal, Row, literal};
+pub use dynamics::{
+    DYNAMICS, DYNAMICS_ADFS, DYNAMICS_APPLICATION, DYNAMICS_NTLM, DYNAMICS_OFFICE_365,
+};
 pub use log::ServerLog;
+pub use oracle::{ORACLE, ORACLE_WS_SECURITY};
 pub use process::{Backend, Peak};
+pub use salesforce::SALESFORCE;
 pub use wait::{holds_for, until};

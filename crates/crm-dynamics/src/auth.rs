@@ -271,7 +271,7 @@ fn at(host: &Url, path: &str) -> Result<Url> {
 }
 
 /// The host that may see the password: the server itself, one of the vendor's, or the one the user names.
-fn trusted_host(named: Option<&Url>, pointed: &Url, root: &Url) -> Result<Url> {
+pub(crate) fn trusted_host(named: Option<&Url>, pointed: &Url, root: &Url) -> Result<Url> {
     if let Some(named) = named {
         return Ok(named.clone());
     }

@@ -38,6 +38,7 @@ mod soap;
 mod testkit;
 mod types;
 mod write;
+mod ws_trust;
 
 use crm_core::{
     Account, AggregateFunction, Capability, Connector, Conversion, FieldFacts, Filter, Fit,

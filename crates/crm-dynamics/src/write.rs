@@ -348,3 +348,6 @@ fn retry_after(reply: &PartReply<'_>) -> Option<Duration> {
     let seconds = reply.header("retry-after")?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests;

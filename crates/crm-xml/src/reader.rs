@@ -201,6 +201,18 @@ impl<'i> Reader<'i> {
         Ok(())
     }
 
+    /// Reads on to the end of the document: what has been read so far was part of a whole one.
+    ///
+    /// # Errors
+    /// As [`Reader::child`].
+    pub fn finish(&mut self) -> Result<()> {
+        while self.depth > 0 {
+            self.child()?;
+        }
+        // Something behind the root is an error of its own.
+        self.child().map(|_| ())
+    }
+
     /// The element just opened as it was written, and closes it. Prefixes that it uses and an outer element declares
     /// are declared in its start tag, so that it means the same elsewhere.
     ///

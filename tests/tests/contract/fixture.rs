@@ -5,27 +5,24 @@ use std::sync::Arc;
 
 use crm_core::{
     Account, CallStats, Column, ColumnType, Connector, Conversion, Error, FieldFacts, Filter, Page,
-    Place, QueryField, RemoteQuery, Result, Session, Value, find_option,
+    Place, QueryField, RemoteQuery, Result, Route, Session, Value, find_option,
 };
 use crm_sandbox::{Config, Sandbox};
-use crm_tests::{Admin, open_file};
+use crm_tests::{Admin, Crm, Options, open_file};
 use tempfile::TempDir;
-
-/// Options of server and user mapping.
-pub type Options = Vec<(&'static str, String)>;
 
 /// One CRM as its sandbox shows it.
 pub struct Fixture {
     /// The connector.
     pub connector: &'static dyn Connector,
-    /// Options of the usual sign-in.
-    pub usual: fn(&Sandbox) -> Options,
+    /// What the tests with a server know of it, the usual sign-in among it.
+    pub crm: &'static Crm,
     /// Every form of sign-in: what [`crm_core::AccountInfo::auth`] says, and its options.
     pub sign_ins: fn(&Sandbox) -> Vec<(&'static str, Options)>,
     /// Sign-ins that are refused by what the CRM says.
     pub refused: fn(&Sandbox) -> Vec<Options>,
     /// An option that asks for an interface version the CRM has given up.
-    pub retired: (&'static str, &'static str),
+    pub retired: Option<(&'static str, &'static str)>,
     /// The user of every sign-in.
     pub user: fn(&Sandbox) -> &str,
     /// The organisation's name and identifier: sign-ins may tell either.
@@ -38,12 +35,16 @@ pub struct Fixture {
     pub wide: &'static str,
     /// Most and fewest records of a page.
     pub page_sizes: (u32, u32),
+    /// Orders that the CRM can give: descending, nulls first.
+    pub orders: &'static [(bool, bool)],
     /// Identifiers fetched in one call.
     pub lookup_size: usize,
-    /// Objects described in one call.
-    pub describe_size: u64,
-    /// An object whose variants differ in the values they offer, and how many variants it has.
-    pub variants: (&'static str, u64),
+    /// Most calls that describing so many objects takes.
+    pub describe_calls: fn(u64) -> u64,
+    /// The CRM tells how much of an allotment is used.
+    pub tells_usage: bool,
+    /// An object whose variants differ in the values they offer, and how many variants it has, where the CRM has such.
+    pub variants: Option<(&'static str, u64)>,
     /// What is written, and how it is refused.
     pub writes: Writes,
 }
@@ -66,10 +67,12 @@ pub struct Writes {
     pub locked: &'static str,
     /// What occurs in the address of every call that writes records.
     pub path: &'static str,
+    /// How records travel.
+    pub routes: &'static [Route],
     /// What occurs in the addresses of a job: its upload, its start, its results.
     pub job_paths: &'static [&'static str],
-    /// Most calls for exporting 10,000 records, by calls and by job.
-    pub calls: (u64, u64),
+    /// Most calls for exporting 10,000 records, by each of the routes.
+    pub calls: &'static [u64],
     /// An object with a field of each type.
     pub typed: &'static str,
     /// Those fields, with values in the form in which they are read.
@@ -78,8 +81,8 @@ pub struct Writes {
     pub unfit: fn() -> Vec<(&'static str, Value)>,
     /// An object whose deletions are not tracked.
     pub untracked: &'static str,
-    /// Days that the deletion log is asked for at most, and those it is sure of.
-    pub log_days: (i64, i64),
+    /// Days that the deletion log is asked for at most, and those it is sure of, where it has such bounds.
+    pub log_days: Option<(i64, i64)>,
 }
 
 /// A field, how its column wants it, and values.
@@ -110,8 +113,8 @@ pub struct Paths {
 pub struct Records {
     /// The object.
     pub object: &'static str,
-    /// Its identifier.
-    pub identifier: &'static str,
+    /// Its identifier and the vendor's word for its type.
+    pub identifier: (&'static str, &'static str),
     /// A text and the vendor's word for its type.
     pub text: (&'static str, &'static str),
     /// A decimal number, null in some records, likewise.
@@ -126,7 +129,7 @@ impl Records {
     /// Identifier, text, number and moment, in this order.
     pub fn fields(&self) -> Vec<QueryField> {
         [
-            (self.identifier, "id", ColumnType::Text),
+            (self.identifier.0, self.identifier.1, ColumnType::Text),
             (self.text.0, self.text.1, ColumnType::Text),
             (self.number.0, self.number.1, ColumnType::Numeric),
             (self.moment.0, self.moment.1, ColumnType::Instant),
@@ -146,7 +149,7 @@ impl Records {
         RemoteQuery {
             object: self.object.into(),
             fields: self.fields(),
-            identifier: self.identifier.into(),
+            identifier: self.identifier.0.into(),
             filter: None,
             lookup: None,
             sort: Vec::new(),
@@ -160,7 +163,7 @@ impl Records {
     pub fn facts(&self, field: usize) -> FieldFacts {
         let field = self.fields().swap_remove(field);
         FieldFacts {
-            identifier: field.name == self.identifier,
+            identifier: field.name == self.identifier.0,
             name: field.name,
             remote_type: field.remote_type,
             column_type: field.column_type,
@@ -181,6 +184,20 @@ impl Records {
     }
 }
 
+impl Fixture {
+    /// Options of the usual sign-in.
+    pub fn usual(&self, sandbox: &Sandbox) -> Options {
+        let mut options = (self.crm.server)(sandbox);
+        options.extend((self.crm.mapping)(sandbox));
+        options
+    }
+
+    /// Generated records that fill three pages and a half.
+    pub fn some_pages(&self) -> u32 {
+        self.page_sizes.0 * 7 / 2
+    }
+}
+
 /// A sandbox and an account there.
 pub struct Remote {
     pub fixture: &'static Fixture,
@@ -198,7 +215,7 @@ impl Remote {
             ..Config::default()
         };
         let sandbox = crm_sandbox::start(config).await.expect("a sandbox");
-        let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem);
+        let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem, fixture.crm.face);
         let ca = TempDir::new().expect("a folder");
         let ca_file = open_file(ca.path(), "ca.pem", &sandbox.ca_pem);
         Self {
@@ -212,7 +229,7 @@ impl Remote {
 
     /// A session of the usual sign-in with `more` options, the later ones before the earlier.
     pub fn session(&self, more: &[(&'static str, &str)]) -> Arc<dyn Session> {
-        let mut options = (self.fixture.usual)(&self.sandbox);
+        let mut options = self.fixture.usual(&self.sandbox);
         options.extend(
             more.iter()
                 .map(|(name, value)| (*name, (*value).to_owned())),
@@ -253,23 +270,17 @@ impl Remote {
 
     /// How often the CRM was asked to sign somebody in.
     pub async fn sign_ins(&self) -> u64 {
-        self.admin.calls("login").await
+        let sign_in = &self.fixture.crm.queries.sign_in;
+        self.admin.calls(sign_in.counter).await
     }
 
     /// # Panics
     /// When an error shows a secret in any form.
     pub fn keeps_secrets(&self, error: &Error) {
         let told = format!("{error} {error:?}");
-        let credentials = &self.sandbox.credentials;
-        for secret in [
-            &credentials.password,
-            &credentials.security_token,
-            &credentials.client_secret,
-            &credentials.refresh_token,
-        ] {
-            assert!(!told.contains(secret.as_str()), "{told}");
+        for secret in (self.fixture.crm.secrets)(&self.sandbox) {
+            assert!(!told.contains(&secret), "{told}");
         }
-        assert!(!told.contains("!AR8"), "{told}");
     }
 }
 

@@ -1,17 +1,18 @@
 //! Salesforce as the sandbox shows it.
 
-use crm_core::{ColumnType, Conversion, Value};
+use crm_core::{ColumnType, Conversion, Route, Value};
 use crm_salesforce::SALESFORCE;
 use crm_sandbox::Sandbox;
+use crm_tests::{Options, SALESFORCE as SALESFORCE_CRM};
 
-use crate::fixture::{Fixture, Options, Paths, Records, Typed, Writes};
+use crate::fixture::{Fixture, Paths, Records, Typed, Writes};
 
-pub const FIXTURE: Fixture = Fixture {
+pub static FIXTURE: Fixture = Fixture {
     connector: &SALESFORCE,
-    usual,
+    crm: &SALESFORCE_CRM,
     sign_ins,
     refused,
-    retired: ("api_version", "25.0"),
+    retired: Some(("api_version", "25.0")),
     user: |sandbox| &sandbox.credentials.username,
     organisation: ["CRM Sandbox Test Org", "00D5x0000000001EAA"],
     paths: Paths {
@@ -22,7 +23,7 @@ pub const FIXTURE: Fixture = Fixture {
     },
     records: Records {
         object: "Contact",
-        identifier: "Id",
+        identifier: ("Id", "id"),
         text: ("Name", "string"),
         number: ("Score__c", "double"),
         moment: ("LastModifiedDate", "datetime"),
@@ -30,9 +31,11 @@ pub const FIXTURE: Fixture = Fixture {
     },
     wide: "Wide__c",
     page_sizes: (2_000, 200),
+    orders: &[(false, false), (false, true), (true, false), (true, true)],
     lookup_size: 2_000,
-    describe_size: 25,
-    variants: ("Custom__c", 2),
+    describe_calls: |objects| objects.div_ceil(25),
+    tells_usage: true,
+    variants: Some(("Custom__c", 2)),
     writes: Writes {
         object: "Contact",
         required: ("LastName", "string"),
@@ -49,13 +52,14 @@ pub const FIXTURE: Fixture = Fixture {
         ],
         locked: "UNABLE_TO_LOCK_ROW",
         path: "/composite/sobjects",
+        routes: &[Route::Calls, Route::Job],
         job_paths: &["/batches", "jobs/ingest/", "successfulResults"],
-        calls: (51, 11),
+        calls: &[51, 11],
         typed: "AllTypes__c",
         values,
         unfit,
         untracked: "UserLicense",
-        log_days: (30, 15),
+        log_days: Some((30, 15)),
     },
 };
 
@@ -192,22 +196,11 @@ fn with(url: &str, sandbox: &Sandbox, names: &[&'static str]) -> Options {
     options
 }
 
-fn usual(sandbox: &Sandbox) -> Options {
-    let names = [
-        "username",
-        "password",
-        "security_token",
-        "client_id",
-        "client_secret",
-    ];
-    with(&sandbox.login_url, sandbox, &names)
-}
-
 fn sign_ins(sandbox: &Sandbox) -> Vec<(&'static str, Options)> {
     let (login, instance) = (&sandbox.login_url, &sandbox.instance_url);
     let app = ["client_id", "client_secret"];
     vec![
-        ("password", usual(sandbox)),
+        ("password", FIXTURE.usual(sandbox)),
         (
             "soap",
             with(login, sandbox, &["username", "password", "security_token"]),

@@ -10,10 +10,26 @@ use crm_core::{
 };
 use serde_json::json;
 
-use crate::FIXTURES;
 use crate::fixture::{Fixture, Remote, Typed, all_pages, texts};
 
-const ROUTES: [Route; 2] = [Route::Calls, Route::Job];
+crate::for_each_fixture!(
+    records_are_created_changed_and_deleted_by_each_route,
+    values_of_every_type_are_read_back_as_written,
+    what_is_refused_is_told_record_by_record,
+    what_the_metadata_speaks_against_the_crm_refuses,
+    ten_thousand_records_cost_few_calls,
+    locked_records_are_sent_again_and_no_others,
+    a_lost_answer_neither_loses_nor_doubles_a_record,
+    what_a_call_turned_away_has_not_applied,
+    a_session_that_ends_is_renewed_while_writing,
+    deletions_whose_answer_was_lost_are_settled,
+);
+
+crate::for_salesforce!(
+    a_job_whose_answers_are_lost_is_settled,
+    a_job_that_ends_early_tells_what_it_did,
+    objects_without_jobs_are_written_by_calls,
+);
 
 /// Keeps the name of the last job.
 #[derive(Default)]
@@ -48,7 +64,7 @@ fn batch(
     let writes = &fixture.writes;
     WriteBatch {
         object: writes.object.into(),
-        identifier: fixture.records.identifier.into(),
+        identifier: fixture.records.identifier.0.into(),
         operation,
         key_field: (operation == Operation::Upsert).then(|| field(writes.key)),
         journal_key: None,
@@ -130,111 +146,105 @@ async fn stored(remote: &Remote, session: &Arc<dyn Session>, ids: &[String]) -> 
     pages.iter().flat_map(rows).collect()
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn records_are_created_changed_and_deleted_by_each_route() {
-    for fixture in FIXTURES {
-        for route in ROUTES {
-            let remote = Remote::start(fixture, 10).await;
-            let session = remote.session(&[]);
-            let write = async |operation, records: &[(&str, [&str; 2])]| {
-                write(&session, &batch(fixture, operation, route, records)).await
+async fn records_are_created_changed_and_deleted_by_each_route(fixture: &'static Fixture) {
+    for &route in fixture.writes.routes {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[]);
+        let write = async |operation, records: &[(&str, [&str; 2])]| {
+            write(&session, &batch(fixture, operation, route, records)).await
+        };
+        let reply = write(
+            Operation::Create,
+            &[("", ["One", "one@example.com"]), ("", ["Two", ""])],
+        )
+        .await;
+        let ids = accepted(&reply);
+        assert_ne!(ids[0], ids[1]);
+        assert_eq!(
+            stored(&remote, &session, &ids).await,
+            ["One one@example.com", "Two -"]
+        );
+        // An absent value empties the field; others stay.
+        let reply = write(
+            Operation::Update,
+            &[
+                (ids[0].as_str(), ["One more", ""]),
+                (ids[1].as_str(), ["Two", "two@example.com"]),
+            ],
+        )
+        .await;
+        assert_eq!(accepted(&reply), ids);
+        assert_eq!(
+            stored(&remote, &session, &ids).await,
+            ["One more -", "Two two@example.com"]
+        );
+        let upserts = [("TEST-k1", ["Three", ""]), ("TEST-k2", ["Four", ""])];
+        let made = accepted(&write(Operation::Upsert, &upserts).await);
+        let reply = write(
+            Operation::Upsert,
+            &[("TEST-k2", ["Four more", ""]), ("TEST-k3", ["Five", ""])],
+        )
+        .await;
+        let told: Vec<_> = reply
+            .outcomes
+            .iter()
+            .map(|outcome| match outcome {
+                RecordOutcome::Accepted { id, created } => (made.contains(id), *created),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(told, [(true, Some(false)), (false, Some(true))]);
+        assert_eq!(
+            stored(&remote, &session, &made).await,
+            ["Three -", "Four more -"]
+        );
+        let gone = [(ids[0].as_str(), ["", ""]), (made[0].as_str(), ["", ""])];
+        assert_eq!(
+            accepted(&write(Operation::Delete, &gone).await),
+            [ids[0].clone(), made[0].clone()]
+        );
+        assert!(
+            stored(&remote, &session, &[ids[0].clone(), made[0].clone()])
+                .await
+                .is_empty()
+        );
+        let again = write(Operation::Delete, &gone).await;
+        for outcome in &again.outcomes {
+            let RecordOutcome::Rejected(reject) = outcome else {
+                panic!("{outcome:?}")
             };
-            let reply = write(
-                Operation::Create,
-                &[("", ["One", "one@example.com"]), ("", ["Two", ""])],
-            )
-            .await;
-            let ids = accepted(&reply);
-            assert_ne!(ids[0], ids[1]);
-            assert_eq!(
-                stored(&remote, &session, &ids).await,
-                ["One one@example.com", "Two -"]
-            );
-            // An absent value empties the field; others stay.
-            let reply = write(
-                Operation::Update,
-                &[
-                    (ids[0].as_str(), ["One more", ""]),
-                    (ids[1].as_str(), ["Two", "two@example.com"]),
-                ],
-            )
-            .await;
-            assert_eq!(accepted(&reply), ids);
-            assert_eq!(
-                stored(&remote, &session, &ids).await,
-                ["One more -", "Two two@example.com"]
-            );
-            let upserts = [("TEST-k1", ["Three", ""]), ("TEST-k2", ["Four", ""])];
-            let made = accepted(&write(Operation::Upsert, &upserts).await);
-            let reply = write(
-                Operation::Upsert,
-                &[("TEST-k2", ["Four more", ""]), ("TEST-k3", ["Five", ""])],
-            )
-            .await;
-            let told: Vec<_> = reply
-                .outcomes
-                .iter()
-                .map(|outcome| match outcome {
-                    RecordOutcome::Accepted { id, created } => (made.contains(id), *created),
-                    other => panic!("{other:?}"),
-                })
-                .collect();
-            assert_eq!(told, [(true, Some(false)), (false, Some(true))]);
-            assert_eq!(
-                stored(&remote, &session, &made).await,
-                ["Three -", "Four more -"]
-            );
-            let gone = [(ids[0].as_str(), ["", ""]), (made[0].as_str(), ["", ""])];
-            assert_eq!(
-                accepted(&write(Operation::Delete, &gone).await),
-                [ids[0].clone(), made[0].clone()]
-            );
-            assert!(
-                stored(&remote, &session, &[ids[0].clone(), made[0].clone()])
-                    .await
-                    .is_empty()
-            );
-            let again = write(Operation::Delete, &gone).await;
-            for outcome in &again.outcomes {
-                let RecordOutcome::Rejected(reject) = outcome else {
-                    panic!("{outcome:?}")
-                };
-                assert_eq!(reject.kind, ErrorKind::RecordUnknown, "{reject:?}");
-            }
+            assert_eq!(reject.kind, ErrorKind::RecordUnknown, "{reject:?}");
         }
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn values_of_every_type_are_read_back_as_written() {
-    for fixture in FIXTURES {
-        for route in ROUTES {
-            let remote = Remote::start(fixture, 10).await;
-            let session = remote.session(&[("time_zone", "America/New_York")]);
-            for typed in (fixture.writes.values)() {
-                let shown = format!(
-                    "{:?} {:?} {:?}",
-                    typed.field, typed.column_type, typed.conversion
-                );
-                let batch = WriteBatch {
-                    object: fixture.writes.typed.into(),
-                    fields: vec![WriteField {
-                        conversion: typed.conversion,
-                        ..field(typed.field)
-                    }],
-                    records: (typed.values.iter())
-                        .map(|value| WriteRecord {
-                            key: None,
-                            values: vec![Some(value.clone())],
-                        })
-                        .collect(),
-                    ..batch(fixture, Operation::Create, route, &[])
-                };
-                let ids = accepted(&write(&session, &batch).await);
-                let columns = read(&remote, &session, &typed, &ids).await;
-                let expected = expected(&typed);
-                assert_eq!(columns, expected, "{shown} {route:?}");
-            }
+async fn values_of_every_type_are_read_back_as_written(fixture: &'static Fixture) {
+    for &route in fixture.writes.routes {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[("time_zone", "America/New_York")]);
+        for typed in (fixture.writes.values)() {
+            let shown = format!(
+                "{:?} {:?} {:?}",
+                typed.field, typed.column_type, typed.conversion
+            );
+            let batch = WriteBatch {
+                object: fixture.writes.typed.into(),
+                fields: vec![WriteField {
+                    conversion: typed.conversion,
+                    ..field(typed.field)
+                }],
+                records: (typed.values.iter())
+                    .map(|value| WriteRecord {
+                        key: None,
+                        values: vec![Some(value.clone())],
+                    })
+                    .collect(),
+                ..batch(fixture, Operation::Create, route, &[])
+            };
+            let ids = accepted(&write(&session, &batch).await);
+            let columns = read(&remote, &session, &typed, &ids).await;
+            let expected = expected(&typed);
+            assert_eq!(columns, expected, "{shown} {route:?}");
         }
     }
 }
@@ -296,467 +306,430 @@ fn expected(typed: &Typed) -> Column {
     column
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_told_record_by_record() {
-    for fixture in FIXTURES {
-        for route in ROUTES {
-            let remote = Remote::start(fixture, 10).await;
-            let session = remote.session(&[]);
-            let mut records = vec![("", ["Taken", ""])];
-            records.extend(
-                fixture
-                    .writes
-                    .refused
-                    .iter()
-                    .map(|(value, _)| ("", [*value, ""])),
-            );
-            records.push(("", ["Taken too", ""]));
-            let reply = write(
-                &session,
-                &batch(fixture, Operation::Create, route, &records),
-            )
-            .await;
+async fn what_is_refused_is_told_record_by_record(fixture: &'static Fixture) {
+    for &route in fixture.writes.routes {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[]);
+        let mut records = vec![("", ["Taken", ""])];
+        records.extend(
+            fixture
+                .writes
+                .refused
+                .iter()
+                .map(|(value, _)| ("", [*value, ""])),
+        );
+        records.push(("", ["Taken too", ""]));
+        let reply = write(
+            &session,
+            &batch(fixture, Operation::Create, route, &records),
+        )
+        .await;
+        assert!(reply.failure.is_none(), "{:?}", reply.failure);
+        let last = reply.outcomes.len() - 1;
+        for at in [0, last] {
+            assert!(matches!(reply.outcomes[at], RecordOutcome::Accepted { .. }));
+        }
+        for (outcome, (value, expected)) in
+            reply.outcomes[1..last].iter().zip(fixture.writes.refused)
+        {
+            assert_eq!(symbol(outcome), *expected, "{value}");
+            let RecordOutcome::Rejected(reject) = outcome else {
+                panic!("{outcome:?}")
+            };
+            assert_ne!(reject.kind, ErrorKind::RemoteFault, "{reject:?}");
+            assert!(!reject.message.is_empty());
+        }
+        let unknown = [
+            (fixture.writes.unknown_identifier, ["x", ""]),
+            ("no identifier", ["x", ""]),
+        ];
+        for operation in [Operation::Update, Operation::Delete] {
+            let reply = write(&session, &batch(fixture, operation, route, &unknown)).await;
             assert!(reply.failure.is_none(), "{:?}", reply.failure);
-            let last = reply.outcomes.len() - 1;
-            for at in [0, last] {
-                assert!(matches!(reply.outcomes[at], RecordOutcome::Accepted { .. }));
-            }
-            for (outcome, (value, expected)) in
-                reply.outcomes[1..last].iter().zip(fixture.writes.refused)
-            {
-                assert_eq!(symbol(outcome), *expected, "{value}");
+            for outcome in &reply.outcomes {
                 let RecordOutcome::Rejected(reject) = outcome else {
                     panic!("{outcome:?}")
                 };
-                assert_ne!(reject.kind, ErrorKind::RemoteFault, "{reject:?}");
-                assert!(!reject.message.is_empty());
-            }
-            let unknown = [
-                (fixture.writes.unknown_identifier, ["x", ""]),
-                ("no identifier", ["x", ""]),
-            ];
-            for operation in [Operation::Update, Operation::Delete] {
-                let reply = write(&session, &batch(fixture, operation, route, &unknown)).await;
-                assert!(reply.failure.is_none(), "{:?}", reply.failure);
-                for outcome in &reply.outcomes {
-                    let RecordOutcome::Rejected(reject) = outcome else {
-                        panic!("{outcome:?}")
-                    };
-                    assert_eq!(
-                        reject.kind,
-                        ErrorKind::RecordUnknown,
-                        "{operation:?} {reject:?}"
-                    );
-                }
+                assert_eq!(
+                    reject.kind,
+                    ErrorKind::RecordUnknown,
+                    "{operation:?} {reject:?}"
+                );
             }
         }
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_the_metadata_speaks_against_the_crm_refuses() {
-    for fixture in FIXTURES {
-        let remote = Remote::start(fixture, 10).await;
-        let session = remote.session(&[]);
-        let object = fixture.writes.typed.to_owned();
-        let described = session
-            .describe(&[object], &CallStats::default())
-            .await
-            .unwrap();
-        let field = |name: &str| {
-            let mut fields = described[0].fields.iter();
-            fields
-                .find(|field| field.name == name)
-                .expect("a field")
-                .clone()
+async fn what_the_metadata_speaks_against_the_crm_refuses(fixture: &'static Fixture) {
+    let remote = Remote::start(fixture, 10).await;
+    let session = remote.session(&[]);
+    let object = fixture.writes.typed.to_owned();
+    let described = session
+        .describe(&[object], &CallStats::default())
+        .await
+        .unwrap();
+    let field = |name: &str| {
+        let mut fields = described[0].fields.iter();
+        fields
+            .find(|field| field.name == name)
+            .expect("a field")
+            .clone()
+    };
+    let check = |name: &str, conversion, value: &Value| {
+        let field = field(name);
+        fixture
+            .connector
+            .check_value(&field, conversion, Some(value), Zone::default())
+    };
+    for (name, value) in (fixture.writes.unfit)() {
+        let reject = check(name, Conversion::Default, &value);
+        let reject = reject.unwrap_or_else(|| panic!("{name} {value:?} passes"));
+        assert!(
+            reject.message.contains(name) && reject.fields == [name],
+            "{reject:?}"
+        );
+        let batch = WriteBatch {
+            object: fixture.writes.typed.into(),
+            fields: vec![WriteField {
+                name: name.into(),
+                remote_type: field(name).remote_type,
+                conversion: Conversion::Default,
+            }],
+            records: vec![WriteRecord {
+                key: None,
+                values: vec![Some(value.clone())],
+            }],
+            ..batch(fixture, Operation::Create, Route::Calls, &[])
         };
-        let check = |name: &str, conversion, value: &Value| {
-            let field = field(name);
-            fixture
-                .connector
-                .check_value(&field, conversion, Some(value), Zone::default())
-        };
-        for (name, value) in (fixture.writes.unfit)() {
-            let reject = check(name, Conversion::Default, &value);
-            let reject = reject.unwrap_or_else(|| panic!("{name} {value:?} passes"));
-            assert!(
-                reject.message.contains(name) && reject.fields == [name],
-                "{reject:?}"
-            );
-            let batch = WriteBatch {
-                object: fixture.writes.typed.into(),
-                fields: vec![WriteField {
-                    name: name.into(),
-                    remote_type: field(name).remote_type,
-                    conversion: Conversion::Default,
-                }],
-                records: vec![WriteRecord {
-                    key: None,
-                    values: vec![Some(value.clone())],
-                }],
-                ..batch(fixture, Operation::Create, Route::Calls, &[])
-            };
-            let reply = write(&session, &batch).await;
-            assert_eq!(
-                symbol(&reply.outcomes[0]),
-                reject.symbol,
-                "{name} {value:?}"
-            );
-        }
-        for typed in (fixture.writes.values)() {
-            for value in &typed.values {
-                let reject = check(typed.field.0, typed.conversion, value);
-                assert_eq!(reject, None, "{:?} {value:?}", typed.field);
-            }
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_records_cost_few_calls() {
-    for fixture in FIXTURES {
-        for (route, most) in ROUTES
-            .into_iter()
-            .zip([fixture.writes.calls.0, fixture.writes.calls.1])
-        {
-            let remote = Remote::start(fixture, 10).await;
-            let session = remote.session(&[]);
-            let size = fixture
-                .connector
-                .write_limits(Operation::Create, route)
-                .records;
-            let stats = CallStats::default();
-            let mut ids = std::collections::HashSet::new();
-            for start in (0..10_000).step_by(size) {
-                let names: Vec<_> = (start..10_000.min(start + size))
-                    .map(|n| format!("Many {n}"))
-                    .collect();
-                let records: Vec<_> = names.iter().map(|name| ("", [name.as_str(), ""])).collect();
-                let batch = batch(fixture, Operation::Create, route, &records);
-                ids.extend(accepted(&session.write(&batch, &NoTickets, &stats).await));
-            }
-            assert_eq!(ids.len(), 10_000);
-            assert!(
-                stats.data_calls() <= most,
-                "{route:?}: {}",
-                stats.data_calls()
-            );
-            assert_eq!(stats.data_calls(), remote.admin.data_calls().await);
-            let estimate =
-                fixture
-                    .connector
-                    .estimate_write_calls(Operation::Create, route, 10_000.0);
-            assert!(estimate <= most as f64);
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn locked_records_are_sent_again_and_no_others() {
-    for fixture in FIXTURES {
-        let remote = Remote::start(fixture, 10).await;
-        let session = remote.session(&[]);
-        let rule = |times: u64| {
-            json!({"object": fixture.writes.object, "field": fixture.writes.required.0, "value": "Locked",
-                "code": fixture.writes.locked, "times": times})
-        };
-        let records = [("", ["Free", ""]), ("", ["Locked", ""])];
-        let batch = batch(fixture, Operation::Create, Route::Calls, &records);
-        remote.admin.record_rule(rule(1)).await;
-        let stats = CallStats::default();
-        accepted(&session.write(&batch, &NoTickets, &stats).await);
-        assert_eq!((stats.data_calls(), stats.retries()), (2, 1));
-        for name in ["Free", "Locked"] {
-            let found = remote
-                .admin
-                .find(fixture.writes.object, fixture.writes.required.0, name)
-                .await;
-            assert_eq!(found.len(), 1, "{name}");
-        }
-        remote.admin.record_rule(rule(0)).await;
         let reply = write(&session, &batch).await;
-        let RecordOutcome::Rejected(reject) = &reply.outcomes[1] else {
-            panic!("{reply:?}")
-        };
-        assert_eq!(reject.kind, ErrorKind::RecordLocked);
+        assert_eq!(
+            symbol(&reply.outcomes[0]),
+            reject.symbol,
+            "{name} {value:?}"
+        );
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_lost_answer_neither_loses_nor_doubles_a_record() {
-    for fixture in FIXTURES {
-        for fault in [
-            json!({"kind": "lose_reply"}),
-            json!({"kind": "cut", "bytes": 3}),
-            json!({"kind": "malformed"}),
-        ] {
-            let remote = Remote::start(fixture, 10).await;
-            let session = remote.session(&[]);
-            let strike = async || {
-                let mut fault = fault.clone();
-                fault["path"] = json!(fixture.writes.path);
-                remote.admin.fault(fault).await;
-            };
-            let count = async |name: &str| {
-                let (object, field) = (fixture.writes.object, fixture.writes.required.0);
-                remote.admin.find(object, field, name).await.len()
-            };
-            // A create is not sent again: nobody knows what became of it.
-            strike().await;
-            let create = batch(
-                fixture,
-                Operation::Create,
-                Route::Calls,
-                &[("", ["Plain", ""])],
-            );
-            let reply = write(&session, &create).await;
-            assert_eq!(reply.outcomes, [RecordOutcome::Unknown], "{fault}");
-            assert!(reply.failure.is_some());
-            assert_eq!(count("Plain").await, 1, "{fault}");
-            // With a key of its own it can be found; with one that only we can have made it is sent again.
-            strike().await;
-            let theirs = journalled(fixture, Route::Calls, false, &["TEST-theirs"]);
-            assert_eq!(
-                write(&session, &theirs).await.outcomes,
-                [RecordOutcome::Unknown]
-            );
-            let stats = CallStats::default();
-            let settled = session.settle(&theirs, None, &stats).await.unwrap();
-            let found = remote
-                .admin
-                .find(fixture.writes.object, fixture.writes.key.0, "TEST-theirs")
-                .await;
-            assert!(
-                matches!(&settled[..], [RecordOutcome::Accepted { id, .. }] if found == [id.clone()]),
-                "{settled:?}"
-            );
-            strike().await;
-            let ours = journalled(fixture, Route::Calls, true, &["TEST-ours1", "TEST-ours2"]);
-            let ids = accepted(&write(&session, &ours).await);
-            for (key, id) in ["TEST-ours1", "TEST-ours2"].iter().zip(&ids) {
-                let found = remote
-                    .admin
-                    .find(fixture.writes.object, fixture.writes.key.0, key)
-                    .await;
-                assert_eq!(found, std::slice::from_ref(id), "{fault}");
-            }
-            // The rest can be repeated.
-            for operation in [Operation::Update, Operation::Upsert, Operation::Delete] {
-                strike().await;
-                let key = match operation {
-                    Operation::Upsert => "TEST-ours2",
-                    _ => ids[0].as_str(),
-                };
-                let batch = batch(fixture, operation, Route::Calls, &[(key, ["Repeated", ""])]);
-                accepted(&write(&session, &batch).await);
-            }
-            assert_eq!(count("Repeated").await, 1, "{fault}");
+    for typed in (fixture.writes.values)() {
+        for value in &typed.values {
+            let reject = check(typed.field.0, typed.conversion, value);
+            assert_eq!(reject, None, "{:?} {value:?}", typed.field);
         }
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_a_call_turned_away_has_not_applied() {
-    for fixture in FIXTURES {
-        let remote = Remote::start(fixture, 10).await;
-        for (fault, n_calls) in [
-            (
-                json!({"kind": "status", "status": 429, "retry_after": 0, "times": 3}),
-                3,
-            ),
-            (
-                json!({"kind": "status", "status": 503, "retry_after": 0, "times": 3}),
-                3,
-            ),
-            (json!({"kind": "status", "status": 400, "times": 3}), 1),
-            (json!({"kind": "status", "status": 403, "times": 3}), 1),
-            (json!({"kind": "status", "status": 414, "times": 3}), 1),
-        ] {
-            remote.admin.reset().await;
-            let session = remote.session(&[]);
-            let mut on = fault.clone();
-            on["path"] = json!(fixture.writes.path);
-            remote.admin.fault(on).await;
-            let create = batch(
-                fixture,
-                Operation::Create,
-                Route::Calls,
-                &[("", ["Turned away", ""])],
-            );
-            let stats = CallStats::default();
-            let reply = session.write(&create, &NoTickets, &stats).await;
-            assert_eq!(reply.outcomes, [RecordOutcome::NotApplied], "{fault}");
-            assert!(reply.failure.is_some());
-            assert_eq!(stats.data_calls(), n_calls, "{fault}");
-            let found = remote
-                .admin
-                .find(
-                    fixture.writes.object,
-                    fixture.writes.required.0,
-                    "Turned%20away",
-                )
-                .await;
-            assert!(found.is_empty());
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_session_that_ends_is_renewed_while_writing() {
-    for fixture in FIXTURES {
-        for route in ROUTES {
-            let remote = Remote::start(fixture, 10).await;
-            let session = remote.session(&[]);
-            let create = batch(fixture, Operation::Create, route, &[("", ["First", ""])]);
-            accepted(&write(&session, &create).await);
-            remote.admin.expire_tokens().await;
-            let create = batch(fixture, Operation::Create, route, &[("", ["Second", ""])]);
-            accepted(&write(&session, &create).await);
-            assert_eq!(remote.sign_ins().await, 2);
-            let found = remote
-                .admin
-                .find(fixture.writes.object, fixture.writes.required.0, "Second")
-                .await;
-            assert_eq!(found.len(), 1);
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_whose_answers_are_lost_is_settled() {
-    for fixture in FIXTURES {
-        for path in fixture.writes.job_paths {
-            for fault in [
-                json!({"kind": "lose_reply"}),
-                json!({"kind": "status", "status": 500}),
-            ] {
-                for is_once in [true, false] {
-                    let remote = Remote::start(fixture, 10).await;
-                    let session = remote.session(&[("max_retries", "1")]);
-                    let mut on = fault.clone();
-                    on["path"] = json!(path);
-                    on["times"] = json!(u8::from(is_once));
-                    remote.admin.fault(on).await;
-                    let shown = format!("{path} {fault} {is_once}");
-                    let records = [
-                        ("", ["Job 1", ""]),
-                        ("", ["Job 2", "x@example.com"]),
-                        ("", ["Job 2", "x@example.com"]),
-                    ];
-                    let create = batch(fixture, Operation::Create, Route::Job, &records);
-                    let kept = LastJob::default();
-                    let mut outcomes = session
-                        .write(&create, &kept, &CallStats::default())
-                        .await
-                        .outcomes;
-                    let ticket = kept.0.lock().unwrap().clone();
-                    remote.admin.clear_faults().await;
-                    if outcomes.contains(&RecordOutcome::Unknown) {
-                        let stats = CallStats::default();
-                        outcomes = session
-                            .settle(&create, ticket.as_deref(), &stats)
-                            .await
-                            .unwrap();
-                    }
-                    if outcomes.contains(&RecordOutcome::NotApplied) {
-                        assert_eq!(outcomes, vec![RecordOutcome::NotApplied; 3], "{shown}");
-                        outcomes = session
-                            .write(&create, &kept, &CallStats::default())
-                            .await
-                            .outcomes;
-                    }
-                    let ids: std::collections::HashSet<_> = outcomes
-                        .iter()
-                        .map(|outcome| match outcome {
-                            RecordOutcome::Accepted { id, .. } => id.clone(),
-                            other => panic!("{shown}: {other:?}"),
-                        })
-                        .collect();
-                    assert_eq!(ids.len(), 3, "{shown}");
-                    for (name, n) in [("Job%201", 1), ("Job%202", 2)] {
-                        let found = remote
-                            .admin
-                            .find(fixture.writes.object, fixture.writes.required.0, name)
-                            .await;
-                        assert_eq!(found.len(), n, "{shown} {name}");
-                    }
-                }
-            }
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_ends_early_tells_what_it_did() {
-    for fixture in FIXTURES {
+async fn ten_thousand_records_cost_few_calls(fixture: &'static Fixture) {
+    for (&route, &most) in fixture.writes.routes.iter().zip(fixture.writes.calls) {
         let remote = Remote::start(fixture, 10).await;
         let session = remote.session(&[]);
-        remote.admin.bulk(json!({"fail_after": 200})).await;
-        let names: Vec<_> = (0..500).map(|n| format!("Early {n}")).collect();
-        let records: Vec<_> = names.iter().map(|name| ("", [name.as_str(), ""])).collect();
-        let create = batch(fixture, Operation::Create, Route::Job, &records);
-        let reply = write(&session, &create).await;
-        let n_applied = reply
-            .outcomes
-            .iter()
-            .filter(|outcome| matches!(outcome, RecordOutcome::Accepted { .. }))
-            .count();
-        let n_left = reply
-            .outcomes
-            .iter()
-            .filter(|outcome| **outcome == RecordOutcome::NotApplied)
-            .count();
-        assert_eq!((n_applied, n_left), (200, 300));
-        assert!(reply.failure.is_some());
+        let size = fixture
+            .connector
+            .write_limits(Operation::Create, route)
+            .records;
+        let stats = CallStats::default();
+        let mut ids = std::collections::HashSet::new();
+        for start in (0..10_000).step_by(size) {
+            let names: Vec<_> = (start..10_000.min(start + size))
+                .map(|n| format!("Many {n}"))
+                .collect();
+            let records: Vec<_> = names.iter().map(|name| ("", [name.as_str(), ""])).collect();
+            let batch = batch(fixture, Operation::Create, route, &records);
+            ids.extend(accepted(&session.write(&batch, &NoTickets, &stats).await));
+        }
+        assert_eq!(ids.len(), 10_000);
+        assert!(
+            stats.data_calls() <= most,
+            "{route:?}: {}",
+            stats.data_calls()
+        );
+        assert_eq!(stats.data_calls(), remote.admin.data_calls().await);
+        let estimate = fixture
+            .connector
+            .estimate_write_calls(Operation::Create, route, 10_000.0);
+        assert!(estimate <= most as f64);
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn objects_without_jobs_are_written_by_calls() {
-    for fixture in FIXTURES {
-        let remote = Remote::start(fixture, 10).await;
-        let session = remote.session(&[]);
-        remote
+async fn locked_records_are_sent_again_and_no_others(fixture: &'static Fixture) {
+    let remote = Remote::start(fixture, 10).await;
+    let session = remote.session(&[]);
+    let rule = |times: u64| {
+        json!({"object": fixture.writes.object, "field": fixture.writes.required.0, "value": "Locked",
+                "code": fixture.writes.locked, "times": times})
+    };
+    let records = [("", ["Free", ""]), ("", ["Locked", ""])];
+    let batch = batch(fixture, Operation::Create, Route::Calls, &records);
+    remote.admin.record_rule(rule(1)).await;
+    let stats = CallStats::default();
+    accepted(&session.write(&batch, &NoTickets, &stats).await);
+    assert_eq!((stats.data_calls(), stats.retries()), (2, 1));
+    for name in ["Free", "Locked"] {
+        let found = remote
             .admin
-            .bulk(json!({"refused_objects": [fixture.writes.object]}))
+            .find(fixture.writes.object, fixture.writes.required.0, name)
             .await;
+        assert_eq!(found.len(), 1, "{name}");
+    }
+    remote.admin.record_rule(rule(0)).await;
+    let reply = write(&session, &batch).await;
+    let RecordOutcome::Rejected(reject) = &reply.outcomes[1] else {
+        panic!("{reply:?}")
+    };
+    assert_eq!(reject.kind, ErrorKind::RecordLocked);
+}
+
+async fn a_lost_answer_neither_loses_nor_doubles_a_record(fixture: &'static Fixture) {
+    for fault in [
+        json!({"kind": "lose_reply"}),
+        json!({"kind": "cut", "bytes": 3}),
+        json!({"kind": "malformed"}),
+    ] {
+        let remote = Remote::start(fixture, 10).await;
+        let session = remote.session(&[]);
+        let strike = async || {
+            let mut fault = fault.clone();
+            fault["path"] = json!(fixture.writes.path);
+            remote.admin.fault(fault).await;
+        };
+        let count = async |name: &str| {
+            let (object, field) = (fixture.writes.object, fixture.writes.required.0);
+            remote.admin.find(object, field, name).await.len()
+        };
+        // A create is not sent again: nobody knows what became of it.
+        strike().await;
         let create = batch(
             fixture,
             Operation::Create,
-            Route::Job,
-            &[("", ["Anyhow", ""])],
+            Route::Calls,
+            &[("", ["Plain", ""])],
         );
-        let ids = accepted(&write(&session, &create).await);
-        assert_eq!(stored(&remote, &session, &ids).await, ["Anyhow -"]);
-        let query = fixture.records.query();
-        assert!(!texts(&all_pages(&session, query, &Arc::default()).await, 0).is_empty());
-        // Where every record must be settled, it is refused before anything is sent.
-        let reply = session
-            .write(&create, &LastJob::default(), &CallStats::default())
+        let reply = write(&session, &create).await;
+        assert_eq!(reply.outcomes, [RecordOutcome::Unknown], "{fault}");
+        assert!(reply.failure.is_some());
+        assert_eq!(count("Plain").await, 1, "{fault}");
+        // With a key of its own it can be found; with one that only we can have made it is sent again.
+        strike().await;
+        let theirs = journalled(fixture, Route::Calls, false, &["TEST-theirs"]);
+        assert_eq!(
+            write(&session, &theirs).await.outcomes,
+            [RecordOutcome::Unknown]
+        );
+        let stats = CallStats::default();
+        let settled = session.settle(&theirs, None, &stats).await.unwrap();
+        let found = remote
+            .admin
+            .find(fixture.writes.object, fixture.writes.key.0, "TEST-theirs")
             .await;
-        assert_eq!(reply.outcomes, [RecordOutcome::NotApplied]);
+        assert!(
+            matches!(&settled[..], [RecordOutcome::Accepted { id, .. }] if found == [id.clone()]),
+            "{settled:?}"
+        );
+        strike().await;
+        let ours = journalled(fixture, Route::Calls, true, &["TEST-ours1", "TEST-ours2"]);
+        let ids = accepted(&write(&session, &ours).await);
+        for (key, id) in ["TEST-ours1", "TEST-ours2"].iter().zip(&ids) {
+            let found = remote
+                .admin
+                .find(fixture.writes.object, fixture.writes.key.0, key)
+                .await;
+            assert_eq!(found, std::slice::from_ref(id), "{fault}");
+        }
+        // The rest can be repeated.
+        for operation in [Operation::Update, Operation::Upsert, Operation::Delete] {
+            strike().await;
+            let key = match operation {
+                Operation::Upsert => "TEST-ours2",
+                _ => ids[0].as_str(),
+            };
+            let batch = batch(fixture, operation, Route::Calls, &[(key, ["Repeated", ""])]);
+            accepted(&write(&session, &batch).await);
+        }
+        assert_eq!(count("Repeated").await, 1, "{fault}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn deletions_whose_answer_was_lost_are_settled() {
-    for fixture in FIXTURES {
+async fn what_a_call_turned_away_has_not_applied(fixture: &'static Fixture) {
+    let remote = Remote::start(fixture, 10).await;
+    for (fault, n_calls) in [
+        (
+            json!({"kind": "status", "status": 429, "retry_after": 0, "times": 3}),
+            3,
+        ),
+        (
+            json!({"kind": "status", "status": 503, "retry_after": 0, "times": 3}),
+            3,
+        ),
+        (json!({"kind": "status", "status": 400, "times": 3}), 1),
+        (json!({"kind": "status", "status": 403, "times": 3}), 1),
+        (json!({"kind": "status", "status": 414, "times": 3}), 1),
+    ] {
+        remote.admin.reset().await;
+        let session = remote.session(&[]);
+        let mut on = fault.clone();
+        on["path"] = json!(fixture.writes.path);
+        remote.admin.fault(on).await;
+        let create = batch(
+            fixture,
+            Operation::Create,
+            Route::Calls,
+            &[("", ["Turned away", ""])],
+        );
+        let stats = CallStats::default();
+        let reply = session.write(&create, &NoTickets, &stats).await;
+        assert_eq!(reply.outcomes, [RecordOutcome::NotApplied], "{fault}");
+        assert!(reply.failure.is_some());
+        assert_eq!(stats.data_calls(), n_calls, "{fault}");
+        let found = remote
+            .admin
+            .find(
+                fixture.writes.object,
+                fixture.writes.required.0,
+                "Turned%20away",
+            )
+            .await;
+        assert!(found.is_empty());
+    }
+}
+
+async fn a_session_that_ends_is_renewed_while_writing(fixture: &'static Fixture) {
+    for &route in fixture.writes.routes {
         let remote = Remote::start(fixture, 10).await;
         let session = remote.session(&[]);
-        let names = [("", ["Deleted", ""]), ("", ["Left", ""])];
-        let made = batch(fixture, Operation::Create, Route::Calls, &names);
-        let ids = accepted(&write(&session, &made).await);
-        let of = |ids: &[&str]| {
-            let records: Vec<_> = ids.iter().map(|id| (*id, ["", ""])).collect();
-            batch(fixture, Operation::Delete, Route::Calls, &records)
-        };
-        accepted(&write(&session, &of(&[&ids[0]])).await);
-        let both = of(&[&ids[0], &ids[1]]);
-        let settled = session.settle(&both, None, &CallStats::default()).await;
-        let settled = settled.unwrap();
-        assert!(
-            matches!(&settled[..], [RecordOutcome::Accepted { id, .. }, RecordOutcome::NotApplied] if *id == ids[0]),
-            "{settled:?}"
-        );
+        let create = batch(fixture, Operation::Create, route, &[("", ["First", ""])]);
+        accepted(&write(&session, &create).await);
+        remote.admin.expire_tokens().await;
+        let create = batch(fixture, Operation::Create, route, &[("", ["Second", ""])]);
+        accepted(&write(&session, &create).await);
+        assert_eq!(remote.sign_ins().await, 2);
+        let found = remote
+            .admin
+            .find(fixture.writes.object, fixture.writes.required.0, "Second")
+            .await;
+        assert_eq!(found.len(), 1);
     }
+}
+
+async fn a_job_whose_answers_are_lost_is_settled(fixture: &'static Fixture) {
+    for path in fixture.writes.job_paths {
+        for fault in [
+            json!({"kind": "lose_reply"}),
+            json!({"kind": "status", "status": 500}),
+        ] {
+            for is_once in [true, false] {
+                let remote = Remote::start(fixture, 10).await;
+                let session = remote.session(&[("max_retries", "1")]);
+                let mut on = fault.clone();
+                on["path"] = json!(path);
+                on["times"] = json!(u8::from(is_once));
+                remote.admin.fault(on).await;
+                let shown = format!("{path} {fault} {is_once}");
+                let records = [
+                    ("", ["Job 1", ""]),
+                    ("", ["Job 2", "x@example.com"]),
+                    ("", ["Job 2", "x@example.com"]),
+                ];
+                let create = batch(fixture, Operation::Create, Route::Job, &records);
+                let kept = LastJob::default();
+                let mut outcomes = session
+                    .write(&create, &kept, &CallStats::default())
+                    .await
+                    .outcomes;
+                let ticket = kept.0.lock().unwrap().clone();
+                remote.admin.clear_faults().await;
+                if outcomes.contains(&RecordOutcome::Unknown) {
+                    let stats = CallStats::default();
+                    outcomes = session
+                        .settle(&create, ticket.as_deref(), &stats)
+                        .await
+                        .unwrap();
+                }
+                if outcomes.contains(&RecordOutcome::NotApplied) {
+                    assert_eq!(outcomes, vec![RecordOutcome::NotApplied; 3], "{shown}");
+                    outcomes = session
+                        .write(&create, &kept, &CallStats::default())
+                        .await
+                        .outcomes;
+                }
+                let ids: std::collections::HashSet<_> = outcomes
+                    .iter()
+                    .map(|outcome| match outcome {
+                        RecordOutcome::Accepted { id, .. } => id.clone(),
+                        other => panic!("{shown}: {other:?}"),
+                    })
+                    .collect();
+                assert_eq!(ids.len(), 3, "{shown}");
+                for (name, n) in [("Job%201", 1), ("Job%202", 2)] {
+                    let found = remote
+                        .admin
+                        .find(fixture.writes.object, fixture.writes.required.0, name)
+                        .await;
+                    assert_eq!(found.len(), n, "{shown} {name}");
+                }
+            }
+        }
+    }
+}
+
+async fn a_job_that_ends_early_tells_what_it_did(fixture: &'static Fixture) {
+    let remote = Remote::start(fixture, 10).await;
+    let session = remote.session(&[]);
+    remote.admin.bulk(json!({"fail_after": 200})).await;
+    let names: Vec<_> = (0..500).map(|n| format!("Early {n}")).collect();
+    let records: Vec<_> = names.iter().map(|name| ("", [name.as_str(), ""])).collect();
+    let create = batch(fixture, Operation::Create, Route::Job, &records);
+    let reply = write(&session, &create).await;
+    let n_applied = reply
+        .outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, RecordOutcome::Accepted { .. }))
+        .count();
+    let n_left = reply
+        .outcomes
+        .iter()
+        .filter(|outcome| **outcome == RecordOutcome::NotApplied)
+        .count();
+    assert_eq!((n_applied, n_left), (200, 300));
+    assert!(reply.failure.is_some());
+}
+
+async fn objects_without_jobs_are_written_by_calls(fixture: &'static Fixture) {
+    let remote = Remote::start(fixture, 10).await;
+    let session = remote.session(&[]);
+    remote
+        .admin
+        .bulk(json!({"refused_objects": [fixture.writes.object]}))
+        .await;
+    let create = batch(
+        fixture,
+        Operation::Create,
+        Route::Job,
+        &[("", ["Anyhow", ""])],
+    );
+    let ids = accepted(&write(&session, &create).await);
+    assert_eq!(stored(&remote, &session, &ids).await, ["Anyhow -"]);
+    let query = fixture.records.query();
+    assert!(!texts(&all_pages(&session, query, &Arc::default()).await, 0).is_empty());
+    // Where every record must be settled, it is refused before anything is sent.
+    let reply = session
+        .write(&create, &LastJob::default(), &CallStats::default())
+        .await;
+    assert_eq!(reply.outcomes, [RecordOutcome::NotApplied]);
+}
+
+async fn deletions_whose_answer_was_lost_are_settled(fixture: &'static Fixture) {
+    let remote = Remote::start(fixture, 10).await;
+    let session = remote.session(&[]);
+    let names = [("", ["Deleted", ""]), ("", ["Left", ""])];
+    let made = batch(fixture, Operation::Create, Route::Calls, &names);
+    let ids = accepted(&write(&session, &made).await);
+    let of = |ids: &[&str]| {
+        let records: Vec<_> = ids.iter().map(|id| (*id, ["", ""])).collect();
+        batch(fixture, Operation::Delete, Route::Calls, &records)
+    };
+    accepted(&write(&session, &of(&[&ids[0]])).await);
+    let both = of(&[&ids[0], &ids[1]]);
+    let settled = session.settle(&both, None, &CallStats::default()).await;
+    let settled = settled.unwrap();
+    assert!(
+        matches!(&settled[..], [RecordOutcome::Accepted { id, .. }, RecordOutcome::NotApplied] if *id == ids[0]),
+        "{settled:?}"
+    );
 }

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crm_tests::{Bench, Row};
+use crm_sandbox::Config;
+use crm_tests::{Bench, Crm, Row};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -10,8 +11,7 @@ use rand::seq::IndexedRandom;
 use crate::domain::Domain;
 use crate::filters::{Condition, Generator};
 
-/// Modes, and the least share of random filters of which something is sent.
-const MODES: &[(&str, f64)] = &[("connector", 0.4), ("extended", 0.6)];
+const MODES: [&str; 2] = ["connector", "extended"];
 
 const ZONES: &[&str] = &["UTC", "Europe/Vienna", "America/New_York", "Asia/Kolkata"];
 
@@ -37,41 +37,22 @@ pub struct Case {
 }
 
 impl Subject {
-    /// The foreign table that an import makes of `object`.
-    pub async fn imported(object: &str, seed: u64) -> Self {
-        let bench = Bench::plain("differential").await;
-        bench.import(&[object]).await;
-        Self::over(bench, object.to_lowercase(), seed).await
+    /// A table as an import makes it.
+    pub async fn collected(crm: &'static Crm, table: &str, seed: u64) -> Self {
+        let bench = Bench::of(crm, "differential", Config::default()).await;
+        bench.collect(&[table]).await;
+        Self::over(bench, table.to_owned(), seed).await
     }
 
     /// Fields read into other types than an import chooses, from an account in another time zone.
-    pub async fn handmade(seed: u64) -> Self {
-        let bench = Bench::plain("handmade").await;
+    pub async fn handmade(crm: &'static Crm, seed: u64) -> Self {
+        let bench = Bench::of(crm, "handmade", Config::default()).await;
         bench
             .db
             .run(&format!(
                 "ALTER SERVER {0} OPTIONS (ADD time_zone 'America/New_York');
-                 CREATE FOREIGN TABLE handmade (
-                     id text OPTIONS (field 'Id'),
-                     float float8 OPTIONS (field 'Number__c', remote_type 'double'),
-                     money float8 OPTIONS (field 'Currency__c', remote_type 'currency'),
-                     wide_int bigint OPTIONS (field 'Int__c', remote_type 'int'),
-                     exact_int numeric OPTIONS (field 'Int__c', remote_type 'int'),
-                     exact_long numeric OPTIONS (field 'Long__c', remote_type 'long'),
-                     untold numeric OPTIONS (field 'Total__c'),
-                     wall timestamp OPTIONS (field 'DateTime__c', remote_type 'datetime', conversion 'without_time_offset'),
-                     day_there date OPTIONS (field 'CreatedDate', remote_type 'datetime', conversion 'date_only'),
-                     moment timestamptz OPTIONS (field 'DateTime__c', remote_type 'datetime'),
-                     untold_moment timestamptz OPTIONS (field 'CreatedDate'),
-                     day date OPTIONS (field 'Date__c', remote_type 'date'),
-                     raw text OPTIONS (field 'Number__c', remote_type 'double', conversion 'copy_paste'),
-                     raw_moment text OPTIONS (field 'DateTime__c', remote_type 'datetime', conversion 'copy_paste'),
-                     words text OPTIONS (field 'Text__c', remote_type 'string'),
-                     untold_words text OPTIONS (field 'Text__c'),
-                     truth boolean OPTIONS (field 'Check__c', remote_type 'boolean'),
-                     key text OPTIONS (field 'ExternalId__c', remote_type 'string', case_sensitive 'true')
-                 ) SERVER {0} OPTIONS (object 'AllTypes__c')",
-                bench.name
+                 CREATE FOREIGN TABLE handmade ({1}) SERVER {0} OPTIONS (object '{2}')",
+                bench.name, crm.handmade.columns, crm.handmade.object
             ))
             .await;
         Self::over(bench, "handmade".into(), seed).await
@@ -105,18 +86,16 @@ impl Subject {
         let cases: Vec<Case> = (0..count)
             .map(|_| self.case(&mut random, "SELECT id FROM {table} WHERE {where}"))
             .collect();
-        let sent = self.compare(&cases, true, |plan| {
-            let query = plan["Remote SOQL"].as_str().unwrap_or_default();
-            query.contains(" WHERE ") || query.starts_with("none")
-        });
-        for ((mode, least), sent) in MODES.iter().zip(sent.await) {
+        let queries = &self.bench.crm.queries;
+        let sent = self.compare(&cases, true, queries.filters);
+        for ((mode, least), sent) in MODES.iter().zip(queries.sent).zip(sent.await) {
             let share = sent as f64 / count as f64;
             println!(
                 "measured: {} {mode}: of {count} filters, something of {:.0} % was sent",
                 self.table,
                 share * 100.0
             );
-            assert!(share >= *least, "{} {mode}: {share}", self.table);
+            assert!(share >= least, "{} {mode}: {share}", self.table);
         }
     }
 
@@ -132,12 +111,12 @@ impl Subject {
     }
 
     /// Runs all cases on the copy and, in each mode, on the foreign table: the same rows, in any order if `unordered`.
-    /// Gives for each mode how many plans `counts` accepts.
+    /// Gives for each mode how many remote queries `counts` accepts.
     pub async fn compare(
         &self,
         cases: &[Case],
         unordered: bool,
-        counts: impl Fn(&serde_json::Value) -> bool,
+        counts: fn(&str) -> bool,
     ) -> Vec<usize> {
         let copy = format!("{}_copy", self.table);
         let mut expected = Vec::new();
@@ -155,7 +134,8 @@ impl Subject {
         );
         let mut counted = Vec::new();
         let mut differing: Vec<String> = Vec::new();
-        for (mode, _) in MODES {
+        let explained_as = self.bench.crm.explained_as();
+        for mode in MODES {
             let alter = format!(
                 "ALTER FOREIGN TABLE {} OPTIONS (SET pushdown '{mode}')",
                 self.table
@@ -164,10 +144,10 @@ impl Subject {
             let mut n_counted = 0;
             for (case, expected) in cases.iter().zip(&expected) {
                 let plan = self.explain(case).await;
-                n_counted += usize::from(scan_of(&plan).is_some_and(&counts));
+                let query = scan_of(&plan).and_then(|scan| scan[&explained_as].as_str());
+                n_counted += usize::from(query.is_some_and(counts));
                 let got = self.answer(case, &self.table, unordered).await;
                 if got.as_ref() != Ok(expected) && differing.len() < MOST_SHOWN {
-                    let query = scan_of(&plan).map(|scan| scan["Remote SOQL"].to_string());
                     differing.push(format!(
                         "{mode} {}\n  {}\n  {}\n  {}",
                         case.zone,

@@ -7,48 +7,53 @@ mod harness;
 mod literals;
 mod orders;
 
+use crm_tests::{Crm, for_each_deployment};
+
 use harness::Subject;
 
 /// Filters tried on each of the four tables, in both modes: 1,200 in all.
 const FILTERS: usize = 300;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn filters_on_every_type_of_field() {
-    let subject = Subject::imported("AllTypes__c", 11).await;
+for_each_deployment!(
+    filters_on_every_type_of_field,
+    filters_on_accounts,
+    filters_on_opportunities,
+    filters_on_columns_of_other_types_and_conversions,
+    orders_limits_and_aggregates,
+);
+
+async fn filters_on_every_type_of_field(crm: &'static Crm) {
+    let subject = Subject::collected(crm, "alltypes", 11).await;
     subject.filters(FILTERS).await;
     subject.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn filters_on_accounts() {
-    let subject = Subject::imported("Account", 12).await;
+async fn filters_on_accounts(crm: &'static Crm) {
+    let subject = Subject::collected(crm, "account", 12).await;
     subject.filters(FILTERS).await;
     subject.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn filters_on_opportunities() {
-    let subject = Subject::imported("Opportunity", 13).await;
+async fn filters_on_opportunities(crm: &'static Crm) {
+    let subject = Subject::collected(crm, "opportunity", 13).await;
     subject.filters(FILTERS).await;
     subject.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn filters_on_columns_of_other_types_and_conversions() {
-    let subject = Subject::handmade(14).await;
+async fn filters_on_columns_of_other_types_and_conversions(crm: &'static Crm) {
+    let subject = Subject::handmade(crm, 14).await;
     subject.filters(FILTERS).await;
     subject.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn orders_limits_and_aggregates() {
-    for (object, seed) in [("AllTypes__c", 21), ("Account", 22), ("Opportunity", 23)] {
-        let subject = Subject::imported(object, seed).await;
+async fn orders_limits_and_aggregates(crm: &'static Crm) {
+    for (table, seed) in [("alltypes", 21), ("account", 22), ("opportunity", 23)] {
+        let subject = Subject::collected(crm, table, seed).await;
         subject.orders(80).await;
         subject.aggregates(60).await;
         subject.finish().await;
     }
-    let subject = Subject::handmade(24).await;
+    let subject = Subject::handmade(crm, 24).await;
     subject.orders(80).await;
     subject.aggregates(60).await;
     subject.finish().await;

@@ -115,7 +115,7 @@ async fn links_and_redirects_to_other_hosts_are_not_followed() {
     let other = crm_sandbox::start(Config::default())
         .await
         .expect("a sandbox");
-    let elsewhere = crm_tests::Admin::new(&other.admin_url, &other.ca_pem);
+    let elsewhere = crm_tests::Admin::new(&other.admin_url, &other.ca_pem, "");
     for kind in ["foreign_next_link", "redirect"] {
         for host in [other.instance_url.as_str(), "https://evil.example"] {
             bench.admin.reset().await;

@@ -3,22 +3,29 @@
 use std::time::{Duration, Instant};
 
 use crm_sandbox::Config;
-use crm_tests::{Bench, Database, until};
+use crm_tests::{Bench, Crm, Database, SALESFORCE, for_each_crm, until};
 use serde_json::json;
 
 use crate::{AS_IT_COMES, BY_LOOKUP, lookups_in};
 
-const BATCH: u64 = 2_000;
+for_each_crm!(
+    five_batches_of_identifiers_against_many_records,
+    most_of_a_table_is_scanned,
+    nothing_is_fetched_for_rows_that_nobody_asks_for,
+    a_budget_stops_the_join_before_its_first_call,
+    cancel_acts_within_a_second_and_the_session_goes_on,
+);
+
 /// Memory of a join, whatever the number of rows: `work_mem` for rows and for records, and a batch in decoding.
 const MOST_GROWTH: u64 = 32 << 20;
 
-async fn with_contacts(label: &str, contacts: u32) -> Bench {
+async fn with_contacts(crm: &'static Crm, label: &str, contacts: u32) -> Bench {
     let config = Config {
         contacts,
         ..Config::default()
     };
-    let bench = Bench::start(label, config).await;
-    bench.import(&["Contact"]).await;
+    let bench = Bench::of(crm, label, config).await;
+    bench.collect(&["contact"]).await;
     bench
 }
 
@@ -29,25 +36,26 @@ async fn counted(bench: &Bench, sql: &str) -> (Vec<crm_tests::Row>, u64) {
     (rows, bench.admin.data_calls().await)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_identifiers_against_a_million_records() {
-    let bench = with_contacts("ten_thousand", 1_000_000).await;
+async fn five_batches_of_identifiers_against_many_records(crm: &'static Crm) {
+    let bench = with_contacts(crm, "five_batches", crm.queries.many).await;
+    let (many, batch) = (crm.queries.many, crm.queries.lookup);
+    let (first, wanted) = (batch * 150, batch * 5);
     // Every thirtieth of the first records, in no order.
     bench
         .db
-        .run(
-            "CREATE TABLE first_ones AS SELECT id, lastname, accountid FROM contact LIMIT 300000;
+        .run(&format!(
+            "CREATE TABLE first_ones AS SELECT id, lastname, accountid FROM contact LIMIT {first};
              CREATE TABLE wanted AS SELECT id AS crm_id, n FROM
                  (SELECT id, row_number() OVER (ORDER BY id) AS n FROM first_ones) AS numbered
-                 WHERE n % 30 = 0 ORDER BY md5(id);
-             ANALYZE",
-        )
+                 WHERE n % 30 = 0 ORDER BY md5(id::text);
+             ANALYZE"
+        ))
         .await;
     for (foreign, local) in [
         (
-            "SELECT count(*), count(DISTINCT c.id), md5(string_agg(n || c.lastname || coalesce(c.accountid, '-'), ',' ORDER BY n))
+            "SELECT count(*), count(DISTINCT c.id), md5(string_agg(n || c.lastname || coalesce(c.accountid::text, '-'), ',' ORDER BY n))
              FROM wanted JOIN contact AS c ON c.id = crm_id",
-            "SELECT count(*), count(DISTINCT c.id), md5(string_agg(n || c.lastname || coalesce(c.accountid, '-'), ',' ORDER BY n))
+            "SELECT count(*), count(DISTINCT c.id), md5(string_agg(n || c.lastname || coalesce(c.accountid::text, '-'), ',' ORDER BY n))
              FROM wanted JOIN first_ones AS c ON c.id = crm_id",
         ),
         (
@@ -61,8 +69,11 @@ async fn ten_thousand_identifiers_against_a_million_records() {
     ] {
         let (rows, calls) = counted(&bench, foreign).await;
         assert_eq!(rows, bench.db.rows(local).await, "{foreign}");
-        assert_eq!(rows[0][0].as_deref(), Some("10000"), "{foreign}");
-        println!("measured: 10,000 identifiers, 1,000,000 records: {calls} data calls");
+        assert_eq!(rows[0][0], Some(wanted.to_string()), "{foreign}");
+        println!(
+            "measured: {}: {wanted} identifiers, {many} records: {calls} data calls",
+            crm.name
+        );
         assert!(calls <= 6, "{calls} calls: {foreign}");
     }
     // Many batches, one after the other in the same memory.
@@ -72,24 +83,25 @@ async fn ten_thousand_identifiers_against_a_million_records() {
     let (rows, calls) = counted(&bench, sql).await;
     let growth = peak.growth();
     println!(
-        "measured: 300,000 identifiers: {calls} data calls, {} MiB at most beyond the start",
+        "measured: {}: {first} identifiers: {calls} data calls, {} MiB at most beyond the start",
+        crm.name,
         growth >> 20
     );
-    assert_eq!(rows[0][0].as_deref(), Some("300000"));
+    assert_eq!(rows[0][0].as_deref(), Some(first.to_string().as_str()));
     assert_eq!(calls, 150);
     assert!(growth < MOST_GROWTH, "{} MiB more", growth >> 20);
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn most_of_a_table_is_scanned() {
-    let bench = with_contacts("most", 100).await;
+async fn most_of_a_table_is_scanned(crm: &'static Crm) {
+    let bench = with_contacts(crm, "most", 100).await;
     // Nothing is read: what a million records would cost is known without them.
     bench
         .db
-        .run(
-            "CREATE TABLE ids AS SELECT '003' || lpad(n::text, 12, '0') || 'AAA' AS crm_id FROM generate_series(1, 900000) AS n",
-        )
+        .run(&format!(
+            "CREATE TABLE ids AS SELECT {} AS crm_id FROM generate_series(1, 900000) AS n",
+            crm.identifiers.made
+        ))
         .await;
     bench.db.run("ANALYZE ids").await;
     for sql in [
@@ -103,16 +115,19 @@ async fn most_of_a_table_is_scanned() {
         );
     }
     bench.admin.clear_counters().await;
-    let few =
-        "SELECT lastname FROM (SELECT * FROM ids LIMIT 100000) AS l JOIN contact ON id = crm_id";
-    assert_eq!(lookups_in(&bench, few).await, 1);
+    let few = format!(
+        "SELECT lastname FROM (SELECT * FROM ids LIMIT {}) AS l JOIN contact ON id = crm_id",
+        crm.queries.lookup * 50
+    );
+    assert_eq!(lookups_in(&bench, &few).await, 1);
     assert_eq!(bench.admin.all_calls().await, 0);
     bench.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn repeated_identifiers_are_fetched_once_where_memory_allows() {
-    let bench = with_contacts("repeated", 10_000).await;
+    let crm = &SALESFORCE;
+    let bench = with_contacts(crm, "repeated", 10_000).await;
     bench
         .db
         .run(
@@ -153,7 +168,7 @@ async fn repeated_identifiers_are_fetched_once_where_memory_allows() {
             assert_eq!(rows, expected, "{sql}");
             // With little memory the rows are sorted by identifier, so that none is fetched twice. Many rows may end a
             // batch before it is full of identifiers.
-            let calls_at_least = n.div_ceil(BATCH);
+            let calls_at_least = n.div_ceil(crm.queries.lookup);
             println!(
                 "measured: {n} identifiers in 130,000 rows, work_mem {memory}: {calls} data calls"
             );
@@ -168,9 +183,8 @@ async fn repeated_identifiers_are_fetched_once_where_memory_allows() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn nothing_is_fetched_for_rows_that_nobody_asks_for() {
-    let bench = with_contacts("stop_early", 10_000).await;
+async fn nothing_is_fetched_for_rows_that_nobody_asks_for(crm: &'static Crm) {
+    let bench = with_contacts(crm, "stop_early", crm.queries.lookup as u32 * 5).await;
     bench
         .db
         .run("CREATE TABLE ids AS SELECT id AS crm_id FROM contact; ANALYZE ids")
@@ -184,10 +198,11 @@ async fn nothing_is_fetched_for_rows_that_nobody_asks_for() {
     bench.admin.clear_counters().await;
     bench
         .db
-        .run(
+        .run(&format!(
             "BEGIN; DECLARE c CURSOR FOR SELECT lastname FROM ids JOIN contact ON id = crm_id;
-             FETCH 2001 FROM c; CLOSE c; COMMIT",
-        )
+             FETCH {} FROM c; CLOSE c; COMMIT",
+            crm.queries.lookup + 1
+        ))
         .await;
     assert_eq!(bench.admin.data_calls().await, 2);
     // None of these rows has an identifier.
@@ -200,33 +215,30 @@ async fn nothing_is_fetched_for_rows_that_nobody_asks_for() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_budget_stops_the_join_before_its_first_call() {
-    let bench = with_contacts("join_budget", 10_000).await;
+async fn a_budget_stops_the_join_before_its_first_call(crm: &'static Crm) {
+    let bench = with_contacts(crm, "join_budget", crm.queries.lookup as u32 * 5).await;
+    let n_ids = crm.queries.lookup * 7 / 2;
     bench
         .db
-        .run(
-            "CREATE TABLE ids AS SELECT id AS crm_id FROM contact LIMIT 7000; ANALYZE ids; SET crm.max_api_calls = 3",
-        )
+        .run(&format!(
+            "CREATE TABLE ids AS SELECT id AS crm_id FROM contact LIMIT {n_ids}; ANALYZE ids; SET crm.max_api_calls = 3"
+        ))
         .await;
     let sql = "SELECT count(lastname) FROM ids JOIN contact ON id = crm_id";
     bench.db.run("SELECT lastname FROM contact LIMIT 1").await;
     bench.admin.clear_counters().await;
     let refusal = bench.db.refused(sql).await;
     assert_eq!(refusal.sqlstate, "53400", "{refusal:?}");
-    assert!(
-        refusal.message.contains("object \"Contact\""),
-        "{refusal:?}"
-    );
+    let object = format!("object \"{}\"", crm.table("contact").object);
+    assert!(refusal.message.contains(&object), "{refusal:?}");
     assert_eq!(bench.admin.all_calls().await, 0);
     bench.db.run("SET crm.max_api_calls = 4").await;
-    assert_eq!(bench.db.value(sql).await, "7000");
+    assert_eq!(bench.db.value(sql).await, n_ids.to_string());
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn cancel_acts_within_a_second_and_the_session_goes_on() {
-    let bench = with_contacts("join_cancel", 5_000).await;
+async fn cancel_acts_within_a_second_and_the_session_goes_on(crm: &'static Crm) {
+    let bench = with_contacts(crm, "join_cancel", 5_000).await;
     bench
         .db
         .run("CREATE TABLE ids AS SELECT id AS crm_id FROM contact; ANALYZE ids")
@@ -236,13 +248,13 @@ async fn cancel_acts_within_a_second_and_the_session_goes_on() {
     bench.admin.clear_counters().await;
     bench
         .admin
-        .fault(json!({"path": "/composite/sobjects", "kind": "hang", "times": 0}))
+        .fault(json!({"path": crm.queries.by_id.path, "kind": "hang", "times": 0}))
         .await;
     let ((refusal, ended), stopped) = tokio::join!(
         async { (bench.db.refused(sql).await, Instant::now()) },
         async {
             until("the request arrives", Duration::from_secs(20), || async {
-                (bench.admin.calls("retrieve").await > 0).then_some(())
+                (bench.admin.calls(crm.queries.by_id.counter).await > 0).then_some(())
             })
             .await;
             let now = Instant::now();
@@ -257,11 +269,12 @@ async fn cancel_acts_within_a_second_and_the_session_goes_on() {
     assert_eq!(bench.db.value(sql).await, copied);
     bench
         .admin
-        .fault(json!({"path": "/composite/sobjects", "kind": "status", "status": 403, "times": 1}))
+        .fault(json!({"path": crm.queries.by_id.path, "kind": "status", "status": 403, "times": 1}))
         .await;
     let refusal = bench.db.refused(sql).await;
     let told = format!(
-        "could not read object \"Contact\" from server \"{}\"",
+        "could not read object \"{}\" from server \"{}\"",
+        crm.table("contact").object,
         bench.name
     );
     assert!(refusal.message.contains(&told), "{refusal:?}");

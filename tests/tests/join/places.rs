@@ -2,28 +2,41 @@
 
 use std::time::Duration;
 
-use crm_tests::{Bench, Database, until};
+use crm_sandbox::Config;
+use crm_tests::{Bench, Crm, Database, for_each_crm, until};
 
 use crate::{BY_LOOKUP, NODE, lookups_in};
 
+for_each_crm!(
+    every_place_in_a_statement,
+    a_generic_plan_and_a_cursor_run_it_again_and_again,
+    a_local_table_is_updated_and_thinned_out_from_records,
+    records_are_written_from_a_local_table,
+    a_row_that_another_session_changed_is_joined_anew,
+    the_owner_of_a_view_reads_for_its_users,
+);
+
 /// Accounts, opportunities, copies of both, and a local table that names some of them: some twice, some not at all.
-pub async fn with_references(label: &str) -> Bench {
-    let bench = Bench::plain(label).await;
-    bench.import(&["Account", "Opportunity"]).await;
+pub async fn with_references(crm: &'static Crm, label: &str) -> Bench {
+    let bench = Bench::of(crm, label, Config::default()).await;
+    bench.collect(&["account", "opportunity"]).await;
     bench.copy(&["account", "opportunity"]).await;
+    let identifiers = &crm.identifiers;
+    let variant = identifiers.variant.replace("{id}", "a.id");
+    let (nonsense, nobody) = (identifiers.nonsense, identifiers.no_account);
     bench
         .db
-        .run(
+        .run(&format!(
             "CREATE TABLE refs AS
-             SELECT n::int, CASE WHEN n % 10 = 3 THEN NULL WHEN n % 19 = 4 THEN left(a.id, 15) WHEN n % 17 = 5 THEN 'nonsense'
-                 WHEN n % 23 = 6 THEN '001000000000001AAA' ELSE a.id END AS acc,
+             SELECT n::int, CASE WHEN n % 10 = 3 THEN NULL WHEN n % 19 = 4 THEN {variant} WHEN n % 17 = 5 THEN {nonsense}
+                 WHEN n % 23 = 6 THEN '{nobody}' ELSE a.id END AS acc,
                  CASE WHEN n % 7 <> 2 THEN o.id END AS opp, chr(65 + n::int % 26) AS note
              FROM generate_series(1, 400) AS n
              LEFT JOIN (SELECT id, row_number() OVER (ORDER BY md5(id)) AS k FROM account_copy) AS a ON a.k = n % 150
              LEFT JOIN (SELECT id, row_number() OVER (ORDER BY md5(id)) AS k FROM opportunity_copy) AS o ON o.k = n;
              ALTER TABLE refs ADD PRIMARY KEY (n);
-             ANALYZE refs",
-        )
+             ANALYZE refs"
+        ))
         .await;
     bench
 }
@@ -47,9 +60,8 @@ async fn same(bench: &Bench, n_lookups: usize, sql: &str) {
     assert_eq!(rows, expected, "{sql}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_place_in_a_statement() {
-    let bench = with_references("join_places").await;
+async fn every_place_in_a_statement(crm: &'static Crm) {
+    let bench = with_references(crm, "join_places").await;
     bench.db.run(BY_LOOKUP).await;
     bench
         .db
@@ -58,6 +70,9 @@ async fn every_place_in_a_statement() {
              CREATE VIEW known_copy AS SELECT id, upper(name) AS name, coalesce(industry, 'none') AS industry FROM account_copy",
         )
         .await;
+    let canonical = crm.identifiers.canonical.replace("{id}", "acc");
+    let by_canonical =
+        format!("SELECT count(*) FROM {{account}} WHERE id IN (SELECT {canonical} FROM refs)");
     for (n_lookups, sql) in [
         (1, "SELECT n, name, annualrevenue FROM refs JOIN {account} ON id = acc"),
         (1, "SELECT n, a FROM refs LEFT JOIN {account} AS a ON id = acc AND annualrevenue > 1e6 ORDER BY n"),
@@ -66,7 +81,7 @@ async fn every_place_in_a_statement() {
         (1, "SELECT n FROM refs WHERE NOT EXISTS (SELECT FROM {account} WHERE id = acc AND name > note)"),
         (1, "SELECT n FROM refs WHERE EXISTS (SELECT FROM {account} WHERE id = acc AND n < 200)"),
         (1, "SELECT id, name FROM {account} WHERE id IN (SELECT acc FROM refs WHERE n > 30)"),
-        (1, "SELECT count(*) FROM {account} WHERE id IN (SELECT crm.id18(acc) FROM refs)"),
+        (1, &by_canonical),
         (2, "SELECT n, a.name, amount FROM refs JOIN {account} AS a ON a.id = acc LEFT JOIN {opportunity} AS o ON o.id = opp"),
         (2, "SELECT n, a.name, o.name FROM refs JOIN {opportunity} AS o ON o.id = opp JOIN {account} AS a ON a.id = o.accountid"),
         (2, "SELECT n, a.name, b.name FROM refs JOIN {account} AS a ON a.id = acc JOIN {account} AS b ON b.id = acc"),
@@ -77,7 +92,7 @@ async fn every_place_in_a_statement() {
         (1, "SELECT name, count(*), min(n) FROM refs JOIN {account} ON id = acc GROUP BY name ORDER BY name, 2 LIMIT 20 OFFSET 3"),
         (1, "SELECT n, name FROM refs LEFT JOIN (SELECT id, coalesce(industry, 'none') AS name FROM {account}) AS s ON id = acc"),
         (1, "SELECT n, s.name, s.one FROM refs LEFT JOIN (SELECT id, name || '!' AS name, 1 AS one FROM {account}) AS s ON id = acc AND s.name > note"),
-        (1, "SELECT n, name FROM refs JOIN {account} ON id = coalesce(acc, (SELECT max(k.acc) FROM refs AS k WHERE k.note = refs.note))"),
+        (1, "SELECT n, name FROM refs JOIN {account} ON id = coalesce(acc, (SELECT k.acc FROM refs AS k WHERE k.note = refs.note ORDER BY k.n LIMIT 1))"),
         (1, "SELECT n, x FROM refs LEFT JOIN (SELECT k.n AS m, coalesce(name, 'none') AS x FROM refs AS k LEFT JOIN {account} ON id = acc) AS s
              ON m = n + 1 ORDER BY n, x"),
         (2, "SELECT n, a.name, o.name FROM refs LEFT JOIN ({opportunity} AS o LEFT JOIN {account} AS a ON a.id = o.accountid) ON o.id = opp"),
@@ -101,9 +116,8 @@ async fn every_place_in_a_statement() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_generic_plan_and_a_cursor_run_it_again_and_again() {
-    let bench = with_references("join_again").await;
+async fn a_generic_plan_and_a_cursor_run_it_again_and_again(crm: &'static Crm) {
+    let bench = with_references(crm, "join_again").await;
     bench.db.run(BY_LOOKUP).await;
     bench
         .db
@@ -159,9 +173,8 @@ async fn a_generic_plan_and_a_cursor_run_it_again_and_again() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_local_table_is_updated_and_thinned_out_from_records() {
-    let bench = with_references("join_update").await;
+async fn a_local_table_is_updated_and_thinned_out_from_records(crm: &'static Crm) {
+    let bench = with_references(crm, "join_update").await;
     bench.db.run(BY_LOOKUP).await;
     bench
         .db
@@ -201,9 +214,8 @@ async fn a_local_table_is_updated_and_thinned_out_from_records() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn records_are_written_from_a_local_table() {
-    let bench = with_references("join_write").await;
+async fn records_are_written_from_a_local_table(crm: &'static Crm) {
+    let bench = with_references(crm, "join_write").await;
     bench
         .db
         .run(
@@ -218,8 +230,8 @@ async fn records_are_written_from_a_local_table() {
         .db
         .run("UPDATE account SET description = note FROM news WHERE id = crm_id")
         .await;
-    assert_eq!(bench.admin.calls("retrieve").await, 0);
-    assert_eq!(bench.admin.calls("query").await, 0);
+    assert_eq!(bench.admin.calls(crm.queries.by_id.counter).await, 0);
+    assert_eq!(bench.admin.calls(crm.queries.first.counter).await, 0);
     assert_eq!(bench.db.value(written).await, "120");
     bench
         .db
@@ -245,9 +257,8 @@ async fn records_are_written_from_a_local_table() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_row_that_another_session_changed_is_joined_anew() {
-    let bench = with_references("join_recheck").await;
+async fn a_row_that_another_session_changed_is_joined_anew(crm: &'static Crm) {
+    let bench = with_references(crm, "join_recheck").await;
     bench.db.run(BY_LOOKUP).await;
     bench
         .db
@@ -260,8 +271,8 @@ async fn a_row_that_another_session_changed_is_joined_anew() {
     other
         .run(&format!(
             "SET search_path = {}; BEGIN;
-             UPDATE seen SET note = 'changed' WHERE n = 1; UPDATE seen SET acc = 'gone' WHERE n = 2",
-            bench.name
+             UPDATE seen SET note = 'changed' WHERE n = 1; UPDATE seen SET acc = '{}' WHERE n = 2",
+            bench.name, crm.identifiers.no_account
         ))
         .await;
     let waiting = Database::connect(None).await;
@@ -291,9 +302,8 @@ async fn a_row_that_another_session_changed_is_joined_anew() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_owner_of_a_view_reads_for_its_users() {
-    let bench = with_references("join_owner").await;
+async fn the_owner_of_a_view_reads_for_its_users(crm: &'static Crm) {
+    let bench = with_references(crm, "join_owner").await;
     let role = format!("{}_reader", bench.name);
     bench
         .run_alone(&format!(

@@ -1,20 +1,42 @@
 //! `CALL crm.sync` (I-3, I-4).
 
-use crate::{call, change, clock, fails, is_true, sync};
+use crate::{call, clock, fails, is_true, sync};
 use crm_sandbox::Config;
-use crm_tests::{Bench, Database, until};
+use crm_tests::{Bench, Crm, Database, SALESFORCE, for_each_deployment, until};
 use serde_json::json;
 use std::time::Duration;
 
-const CONTACTS: u32 = 5_000;
+for_each_deployment!(
+    a_copy_is_made_kept_and_left_alone,
+    a_record_committed_late_is_caught_by_the_overlap,
+    equal_stamps_at_the_edges_are_neither_missed_nor_doubled,
+    a_failure_in_the_middle_changes_nothing,
+    the_second_of_two_syncs_at_once_is_refused,
+    a_target_keeps_its_own_columns_and_takes_a_subset,
+    two_targets_of_one_activity_do_not_lose_each_others_changes,
+    computed_columns_are_left_out_or_read_anew,
+    without_a_stamp_everything_is_compared,
+    what_cannot_be_synchronised_is_refused_before_any_call,
+    a_cancelled_sync_leaves_nothing_behind,
+);
 
-async fn bench(label: &str) -> Bench {
+/// Generated contacts: more than two pages.
+fn contacts(crm: &Crm) -> u32 {
+    5_000.max(crm.queries.page as u32 * 5 / 2)
+}
+
+/// Nearly all of them: more than two pages still.
+fn most_of_them(crm: &Crm) -> u64 {
+    u64::from(contacts(crm)) * 9 / 10
+}
+
+async fn bench(crm: &'static Crm, label: &str) -> Bench {
     let config = Config {
-        contacts: CONTACTS,
+        contacts: contacts(crm),
         ..Config::default()
     };
-    let bench = Bench::start(label, config).await;
-    bench.import(&["Contact", "Account"]).await;
+    let bench = Bench::of(crm, label, config).await;
+    bench.collect(&["contact", "account"]).await;
     // The clock of the tests stands well behind every stamp they make.
     clock(&bench, 0).await;
     bench
@@ -35,9 +57,8 @@ async fn note_versions(bench: &Bench) {
         .await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_copy_is_made_kept_and_left_alone() {
-    let bench = bench("sync").await;
+async fn a_copy_is_made_kept_and_left_alone(crm: &'static Crm) {
+    let bench = bench(crm, "sync").await;
     let first = sync(&bench, "'contact', 'copy'").await;
     let all: u64 = bench
         .db
@@ -45,13 +66,13 @@ async fn a_copy_is_made_kept_and_left_alone() {
         .await
         .parse()
         .expect("a number");
-    assert!(all > CONTACTS.into());
+    assert!(all > contacts(crm).into());
     assert_eq!(first[..4], [all, 0, 0, 0]);
     is_true(
         &bench,
         "contact",
         "copy",
-        "id, lastname, lastmodifieddate, mailingaddress",
+        "id, lastname, lastmodifieddate, birthdate",
     )
     .await;
     let key = "SELECT string_agg(a.attname, ',') FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
@@ -67,31 +88,38 @@ async fn a_copy_is_made_kept_and_left_alone() {
     assert_eq!(rewritten(&bench).await, "0");
 
     // Records changed, deleted, made.
-    change(
-        &bench,
-        json!({"object": "Contact", "every": 100, "set": {"Title": "Changed {n}"}}),
-    )
-    .await;
-    change(
-        &bench,
-        json!({"object": "Contact", "skip": 1, "every": 1000, "delete": "bin"}),
-    )
-    .await;
-    change(
-        &bench,
-        json!({"object": "Contact", "skip": 2, "every": 1000, "delete": "erased"}),
-    )
-    .await;
-    change(
-        &bench,
-        json!({"object": "Contact", "create": [{"LastName": "New one"}]}),
-    )
-    .await;
+    bench
+        .change(
+            "contact",
+            json!({"every": 100, "set": {"title": "Changed {n}"}}),
+        )
+        .await;
+    bench
+        .change(
+            "contact",
+            json!({"skip": 1, "every": 1000, "delete": "bin"}),
+        )
+        .await;
+    bench
+        .change(
+            "contact",
+            json!({"skip": 2, "every": 1000, "delete": crm.writes.logged_removal}),
+        )
+        .await;
+    bench
+        .change(
+            "contact",
+            json!({"create": [{"firstname": "Given", "lastname": "New one"}]}),
+        )
+        .await;
     clock(&bench, 7_400).await;
     note_versions(&bench).await;
     let third = sync(&bench, "'contact', 'copy'").await;
-    assert_eq!(third[..4], [1, 50, 0, 10]);
-    assert_eq!(rewritten(&bench).await, (1 + 50 + 10).to_string());
+    let n_changed = u64::from(contacts(crm)).div_ceil(100);
+    let n_deleted = 2 * u64::from(contacts(crm)).div_ceil(1000);
+    assert_eq!(third[..4], [1, n_changed, 0, n_deleted]);
+    let n_rewritten = 1 + n_changed + n_deleted;
+    assert_eq!(rewritten(&bench).await, n_rewritten.to_string());
     is_true(
         &bench,
         "contact",
@@ -103,36 +131,39 @@ async fn a_copy_is_made_kept_and_left_alone() {
     // What the overlap shows again is not written again.
     note_versions(&bench).await;
     let fourth = sync(&bench, "'contact', 'copy'").await;
-    assert_eq!(fourth[..4], [0, 0, 51, 0]);
+    let n_seen = match crm.queries.changes_by_token {
+        true => 0,
+        false => 1 + n_changed,
+    };
+    assert_eq!(fourth[..4], [0, 0, n_seen, 0]);
     assert_eq!(rewritten(&bench).await, "0");
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_record_committed_late_is_caught_by_the_overlap() {
-    let bench = bench("late").await;
+async fn a_record_committed_late_is_caught_by_the_overlap(crm: &'static Crm) {
+    let bench = bench(crm, "late").await;
     bench
         .db
         .run("ALTER FOREIGN TABLE contact OPTIONS (ADD sync_overlap '600')")
         .await;
     sync(&bench, "'contact', 'copy'").await;
     // Stamped before the next window's start, visible after it.
-    change(
-        &bench,
-        json!({"object": "Contact", "first": 3, "set": {"Title": "Late"}, "late": true}),
-    )
-    .await;
+    bench
+        .change(
+            "contact",
+            json!({"first": 3, "set": {"title": "Late"}, "late": true}),
+        )
+        .await;
     clock(&bench, 200).await;
     assert_eq!(sync(&bench, "'contact', 'copy'").await[..4], [0, 0, 0, 0]);
-    bench.admin.post("/commit", json!({})).await;
+    bench.admin.commit().await;
     assert_eq!(sync(&bench, "'contact', 'copy'").await[..4], [0, 3, 0, 0]);
     is_true(&bench, "contact", "copy", "id, title").await;
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn equal_stamps_at_the_edges_are_neither_missed_nor_doubled() {
-    let bench = bench("edges").await;
+async fn equal_stamps_at_the_edges_are_neither_missed_nor_doubled(crm: &'static Crm) {
+    let bench = bench(crm, "edges").await;
     bench
         .db
         .run("ALTER FOREIGN TABLE contact OPTIONS (ADD sync_overlap '0')")
@@ -144,33 +175,34 @@ async fn equal_stamps_at_the_edges_are_neither_missed_nor_doubled() {
         .value(&format!("SELECT to_char('{mark}'::timestamptz AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.000+0000')"))
         .await;
     // More of them than a page holds, all with the stamp of the mark itself.
-    change(
-        &bench,
-        json!({"object": "Contact", "first": 4500, "set": {"Title": "Edge"}, "at": at}),
-    )
-    .await;
+    bench
+        .change(
+            "contact",
+            json!({"first": most_of_them(crm), "set": {"title": "Edge"}, "at": at}),
+        )
+        .await;
     clock(&bench, 3_600).await;
     assert_eq!(
         sync(&bench, "'contact', 'copy'").await[..4],
-        [0, 4500, 0, 0]
+        [0, most_of_them(crm), 0, 0]
     );
     is_true(&bench, "contact", "copy", "id, title").await;
     // And at the other edge: the second in which the next window begins.
     let now = bench.db.value("SELECT to_char(crm.clock('contact'::regclass) AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.000+0000')").await;
-    change(
-        &bench,
-        json!({"object": "Contact", "first": 10, "set": {"Title": "Other edge"}, "at": now}),
-    )
-    .await;
+    bench
+        .change(
+            "contact",
+            json!({"first": 10, "set": {"title": "Other edge"}, "at": now}),
+        )
+        .await;
     sync(&bench, "'contact', 'copy'").await;
     sync(&bench, "'contact', 'copy'").await;
     is_true(&bench, "contact", "copy", "id, title").await;
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_failure_in_the_middle_changes_nothing() {
-    let bench = bench("middle").await;
+async fn a_failure_in_the_middle_changes_nothing(crm: &'static Crm) {
+    let bench = bench(crm, "middle").await;
     sync(&bench, "'contact', 'copy'").await;
     let state = &format!(
         "SELECT (SELECT string_agg(s::text, ' ') FROM crm.sync_state s WHERE activity = '{0}')
@@ -178,45 +210,50 @@ async fn a_failure_in_the_middle_changes_nothing() {
         bench.name
     );
     let before = bench.db.value(state).await;
-    change(
-        &bench,
-        json!({"object": "Contact", "first": 4500, "set": {"Title": "Changed"}}),
-    )
-    .await;
+    bench
+        .change(
+            "contact",
+            json!({"first": most_of_them(crm), "set": {"title": "Changed"}}),
+        )
+        .await;
     clock(&bench, 3_600).await;
     note_versions(&bench).await;
-    let fault =
-        json!({"path": "/query/", "kind": "short_page", "bytes": 5, "times": 1, "after": 1});
+    let fault = json!({"path": crm.queries.next.path, "kind": "short_page", "bytes": 5, "times": 1, "after": 1});
     bench.admin.fault(fault).await;
     fails(
         &bench,
         &call(&bench, "'contact', 'copy'"),
         "HV004",
-        "could not read object \"Contact\"",
+        &format!("could not read object \"{}\"", crm.table("contact").object),
     )
     .await;
     assert_eq!(rewritten(&bench).await, "0");
     assert_eq!(bench.db.value(state).await, before);
     // Rolled back by its caller, it is as if it had not been.
     bench.db.run("BEGIN").await;
-    assert_eq!(sync(&bench, "'contact', 'copy'").await[1], 4500);
+    assert_eq!(
+        sync(&bench, "'contact', 'copy'").await[1],
+        most_of_them(crm)
+    );
     bench.db.run("ROLLBACK").await;
     assert_eq!(bench.db.value(state).await, before);
-    assert_eq!(sync(&bench, "'contact', 'copy'").await[1], 4500);
+    assert_eq!(
+        sync(&bench, "'contact', 'copy'").await[1],
+        most_of_them(crm)
+    );
     is_true(&bench, "contact", "copy", "id, title").await;
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_second_of_two_syncs_at_once_is_refused() {
-    let bench = bench("twice").await;
+async fn the_second_of_two_syncs_at_once_is_refused(crm: &'static Crm) {
+    let bench = bench(crm, "twice").await;
     let other = Database::connect(None).await;
     other
         .run(&format!("SET search_path = {}", bench.name))
         .await;
     bench
         .admin
-        .fault(json!({"path": "/query", "kind": "hold", "times": 1}))
+        .fault(json!({"path": crm.queries.first.path, "kind": "hold", "times": 1}))
         .await;
     let running = async {
         other
@@ -240,7 +277,7 @@ async fn the_second_of_two_syncs_at_once_is_refused() {
             "synchronised by another session",
         )
         .await;
-        bench.admin.post("/release", json!({})).await;
+        bench.admin.release().await;
         refusal
     };
     let (first, _) = tokio::join!(running, trying);
@@ -252,34 +289,29 @@ async fn the_second_of_two_syncs_at_once_is_refused() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn deletions_come_when_the_log_covers_them_and_spare_the_living() {
-    let bench = bench("deletions").await;
+    let crm = &SALESFORCE;
+    let bench = bench(crm, "deletions").await;
     sync(&bench, "'contact', 'copy'").await;
     bench
         .admin
-        .post("/deletion_log", json!({"covered_lag_s": 1800}))
+        .deletion_log(json!({"covered_lag_s": 1800}))
         .await;
-    change(
-        &bench,
-        json!({"object": "Contact", "first": 4, "delete": "bin"}),
-    )
-    .await;
+    bench
+        .change("contact", json!({"first": 4, "delete": "bin"}))
+        .await;
     clock(&bench, 600).await;
     sync(&bench, "'contact', 'copy'").await;
     // Restored since: it is in the log and lives again.
-    change(
-        &bench,
-        json!({"object": "Contact", "first": 1, "undelete": true}),
-    )
-    .await;
+    bench
+        .change("contact", json!({"first": 1, "undelete": true}))
+        .await;
     clock(&bench, 7_200).await;
     sync(&bench, "'contact', 'copy'").await;
     is_true(&bench, "contact", "copy", "id").await;
     // Asked to leave them alone, a sync does.
-    change(
-        &bench,
-        json!({"object": "Contact", "skip": 10, "first": 2, "delete": "bin"}),
-    )
-    .await;
+    bench
+        .change("contact", json!({"skip": 10, "first": 2, "delete": "bin"}))
+        .await;
     clock(&bench, 10_800).await;
     assert_eq!(
         sync(&bench, "'contact', 'copy', deletes => false").await[3],
@@ -293,13 +325,12 @@ async fn deletions_come_when_the_log_covers_them_and_spare_the_living() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_more_than_a_month_all_identifiers_are_compared() {
-    let bench = bench("month").await;
+    let crm = &SALESFORCE;
+    let bench = bench(crm, "month").await;
     sync(&bench, "'contact', 'copy'").await;
-    change(
-        &bench,
-        json!({"object": "Contact", "first": 7, "delete": "erased"}),
-    )
-    .await;
+    bench
+        .change("contact", json!({"first": 7, "delete": "erased"}))
+        .await;
     clock(&bench, 40 * 86_400).await;
     bench.db.notes();
     assert_eq!(sync(&bench, "'contact', 'copy'").await[3], 7);
@@ -314,21 +345,18 @@ async fn after_more_than_a_month_all_identifiers_are_compared() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_target_keeps_its_own_columns_and_takes_a_subset() {
-    let bench = bench("subset").await;
+async fn a_target_keeps_its_own_columns_and_takes_a_subset(crm: &'static Crm) {
+    let bench = bench(crm, "subset").await;
     bench
         .db
-        .run("CREATE TABLE own (note text DEFAULT 'mine', title text, id text PRIMARY KEY, twice text GENERATED ALWAYS AS (title || title) STORED)")
+        .run(&format!("CREATE TABLE own (note text DEFAULT 'mine', title text, id {} PRIMARY KEY, twice text GENERATED ALWAYS AS (title || title) STORED)", crm.identifiers.sql_type))
         .await;
     sync(&bench, "'contact', 'own'").await;
     is_true(&bench, "contact", "own", "id, title").await;
     bench.db.run("UPDATE own SET note = 'kept'").await;
-    change(
-        &bench,
-        json!({"object": "Contact", "first": 5, "set": {"Title": "Changed"}}),
-    )
-    .await;
+    bench
+        .change("contact", json!({"first": 5, "set": {"title": "Changed"}}))
+        .await;
     clock(&bench, 3_600).await;
     assert_eq!(sync(&bench, "'contact', 'own'").await[..2], [0, 5]);
     assert_eq!(
@@ -345,15 +373,12 @@ async fn a_target_keeps_its_own_columns_and_takes_a_subset() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_targets_of_one_activity_do_not_lose_each_others_changes() {
-    let bench = bench("targets").await;
+async fn two_targets_of_one_activity_do_not_lose_each_others_changes(crm: &'static Crm) {
+    let bench = bench(crm, "targets").await;
     sync(&bench, "'contact', 'one'").await;
-    change(
-        &bench,
-        json!({"object": "Contact", "first": 5, "set": {"Title": "Changed"}}),
-    )
-    .await;
+    bench
+        .change("contact", json!({"first": 5, "set": {"title": "Changed"}}))
+        .await;
     clock(&bench, 3_600).await;
     // The mark of the activity moves beyond what the first target has seen.
     sync(&bench, "'contact', 'two'").await;
@@ -363,9 +388,8 @@ async fn two_targets_of_one_activity_do_not_lose_each_others_changes() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn computed_columns_are_left_out_or_read_anew() {
-    let bench = bench("computed").await;
+async fn computed_columns_are_left_out_or_read_anew(crm: &'static Crm) {
+    let bench = bench(crm, "computed").await;
     bench
         .db
         .run("ALTER FOREIGN TABLE account ALTER COLUMN site OPTIONS (ADD computed 'true')")
@@ -389,34 +413,41 @@ async fn computed_columns_are_left_out_or_read_anew() {
     sync(&bench, "'account', 'whole'").await;
     clock(&bench, 7_200).await;
     // A formula that changes moves no stamp.
-    change(&bench, json!({"object": "Account", "first": 6, "set": {"Site": "Computed"}, "at": "2020-01-01T00:00:00.000+0000"})).await;
+    bench
+        .change(
+            "account",
+            json!({"first": 6, "set": {"site": "Computed"}, "at": "2020-01-01T00:00:00.000+0000"}),
+        )
+        .await;
     let second = sync(&bench, "'account', 'whole'").await;
     assert_eq!(second[..2], [0, 6], "{second:?}");
     is_true(&bench, "account", "whole", "id, site").await;
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_stamp_everything_is_compared() {
-    let bench = bench("stampless").await;
+async fn without_a_stamp_everything_is_compared(crm: &'static Crm) {
+    let bench = bench(crm, "stampless").await;
     bench
         .db
         .run(&format!(
-            "CREATE FOREIGN TABLE bare (id text OPTIONS (field 'Id'), title text OPTIONS (field 'Title')) SERVER {} OPTIONS (object 'Contact')",
-            bench.name
+            "CREATE FOREIGN TABLE bare (id {} OPTIONS (field '{}'), title text OPTIONS (field '{}')) SERVER {} OPTIONS (object '{}')",
+            crm.identifiers.sql_type,
+            crm.field("contact", "id"),
+            crm.field("contact", "title"),
+            bench.name,
+            crm.table("contact").object
         ))
         .await;
     sync(&bench, "'bare', 'copy'").await;
-    change(
-        &bench,
-        json!({"object": "Contact", "first": 5, "set": {"Title": "Changed"}}),
-    )
-    .await;
-    change(
-        &bench,
-        json!({"object": "Contact", "skip": 5, "first": 2, "delete": "erased"}),
-    )
-    .await;
+    bench
+        .change("contact", json!({"first": 5, "set": {"title": "Changed"}}))
+        .await;
+    bench
+        .change(
+            "contact",
+            json!({"skip": 5, "first": 2, "delete": "erased"}),
+        )
+        .await;
     bench.db.notes();
     let second = sync(&bench, "'bare', 'copy'").await;
     assert_eq!((second[0], second[1], second[3]), (0, 5, 2), "{second:?}");
@@ -431,18 +462,20 @@ async fn without_a_stamp_everything_is_compared() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_synchronised_is_refused_before_any_call() {
-    let bench = bench("refused").await;
+async fn what_cannot_be_synchronised_is_refused_before_any_call(crm: &'static Crm) {
+    let bench = bench(crm, "refused").await;
     bench
         .db
         .run(&format!(
-            "CREATE FOREIGN TABLE keyless (title text OPTIONS (field 'Title')) SERVER {} OPTIONS (object 'Contact');
-             CREATE TABLE other_types (id text PRIMARY KEY, annualrevenue integer);
+            "CREATE FOREIGN TABLE keyless (title text OPTIONS (field '{1}')) SERVER {0} OPTIONS (object '{2}');
+             CREATE TABLE other_types (id {3} PRIMARY KEY, annualrevenue integer);
              CREATE TABLE no_id (name text);
-             CREATE TABLE no_key (id text, name text);
-             CREATE VIEW a_view AS SELECT 'x'::text AS id",
-            bench.name
+             CREATE TABLE no_key (id {3}, name text);
+             CREATE VIEW a_view AS SELECT NULL::{3} AS id",
+            bench.name,
+            crm.field("contact", "title"),
+            crm.table("contact").object,
+            crm.identifiers.sql_type
         ))
         .await;
     bench.db.rows("SELECT 1 FROM account LIMIT 1").await;
@@ -490,12 +523,11 @@ async fn what_cannot_be_synchronised_is_refused_before_any_call() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_sync_leaves_nothing_behind() {
-    let bench = bench("cancelled").await;
+async fn a_cancelled_sync_leaves_nothing_behind(crm: &'static Crm) {
+    let bench = bench(crm, "cancelled").await;
     bench
         .admin
-        .fault(json!({"path": "/query/", "kind": "hang", "times": 1}))
+        .fault(json!({"path": crm.queries.next.path, "kind": "hang", "times": 1}))
         .await;
     let other = Database::connect(None).await;
     let running = async { bench.db.try_rows(&call(&bench, "'contact', 'copy'")).await };
@@ -503,7 +535,10 @@ async fn a_cancelled_sync_leaves_nothing_behind() {
         until(
             "the second page is asked for",
             Duration::from_secs(20),
-            || async { (bench.admin.calls("query_more").await > 0).then_some(()) },
+            || async {
+                let next = &crm.queries.next;
+                (bench.admin.calls(next.counter).await >= next.arrived).then_some(())
+            },
         )
         .await;
         other.cancel(&bench.db).await;
@@ -515,6 +550,6 @@ async fn a_cancelled_sync_leaves_nothing_behind() {
         bench.db.value("SELECT to_regclass('copy') IS NULL").await,
         "t"
     );
-    assert!(sync(&bench, "'contact', 'copy'").await[0] > CONTACTS.into());
+    assert!(sync(&bench, "'contact', 'copy'").await[0] > contacts(crm).into());
     bench.finish().await;
 }

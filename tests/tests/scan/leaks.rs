@@ -1,7 +1,13 @@
 //! What statements leave behind in a session that lives long: nothing.
 
-use crm_tests::{Backend, Bench};
+use crm_sandbox::Config;
+use crm_tests::{Backend, Bench, Crm, for_each_crm};
 use serde_json::{Value, json};
+
+for_each_crm!(
+    five_hundred_failing_statements_leave_nothing_behind,
+    a_thousand_scans_leave_nothing_behind,
+);
 
 /// A leak of six kilobytes a statement would be seen; what the allocators keep for later moves by less.
 const MOST_GROWTH: u64 = 3 << 20;
@@ -44,25 +50,25 @@ impl Held {
 }
 
 /// Ways to fail: a fault, if one is needed, and a statement.
-fn failures() -> Vec<(Option<Value>, &'static str)> {
+fn failures(crm: &Crm) -> Vec<(Option<Value>, &'static str)> {
     let fault = |fault: Value| Some(fault);
     vec![
         (None, "SELECT nosuch FROM handmade"),
         (None, "SELECT * FROM nowhere"),
         (
-            fault(json!({"path": "/query?", "kind": "malformed"})),
+            fault(json!({"path": crm.queries.first.path, "kind": "malformed"})),
             "SELECT * FROM contact",
         ),
         (
-            fault(json!({"path": "/query/", "kind": "malformed"})),
+            fault(json!({"path": crm.queries.next.path, "kind": "malformed"})),
             "SELECT name FROM contact",
         ),
         (
-            fault(json!({"path": "/query?", "kind": "status", "status": 400})),
-            "SELECT * FROM contact WHERE score__c > 10",
+            fault(json!({"path": crm.queries.first.path, "kind": "status", "status": 400})),
+            "SELECT * FROM contact WHERE score > 10",
         ),
         (
-            fault(json!({"path": "/query/", "kind": "short_page", "bytes": 10})),
+            fault(json!({"path": crm.queries.next.path, "kind": "short_page", "bytes": 10})),
             "SELECT name FROM contact",
         ),
         // A page is there, another is under way, and the executor fails.
@@ -74,20 +80,27 @@ fn failures() -> Vec<(Option<Value>, &'static str)> {
     ]
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn five_hundred_failing_statements_leave_nothing_behind() {
-    let bench = Bench::start("failing", crate::with_contacts(3_000)).await;
-    bench.import(&["Contact"]).await;
+async fn five_hundred_failing_statements_leave_nothing_behind(crm: &'static Crm) {
+    let bench = Bench::of(
+        crm,
+        "failing",
+        crate::with_contacts(crm.queries.page as u32 + 1_000),
+    )
+    .await;
+    bench.collect(&["contact"]).await;
     bench
         .db
         .run(&format!(
-            "CREATE FOREIGN TABLE handmade (id text OPTIONS (field 'Id'), nosuch text OPTIONS (field 'NoSuch__c'))
-                 SERVER {0} OPTIONS (object 'Contact');
-             CREATE FOREIGN TABLE nowhere (id text OPTIONS (field 'Id')) SERVER {0} OPTIONS (object 'Nowhere__c')",
-            bench.name
+            "CREATE FOREIGN TABLE handmade (id {3} OPTIONS (field '{2}'), nosuch text OPTIONS (field 'NoSuch__c'))
+                 SERVER {0} OPTIONS (object '{1}');
+             CREATE FOREIGN TABLE nowhere (id {3} OPTIONS (field '{2}')) SERVER {0} OPTIONS (object 'Nowhere__c')",
+            bench.name,
+            crm.table("contact").object,
+            crm.field("contact", "id"),
+            crm.identifiers.sql_type
         ))
         .await;
-    let failures = failures();
+    let failures = failures(crm);
     let run = async |count: usize| {
         for number in 0..count {
             let (fault, sql) = &failures[number % failures.len()];
@@ -113,20 +126,22 @@ async fn five_hundred_failing_statements_leave_nothing_behind() {
     }
     before.has_not_grown();
     let contacts = bench.db.value("SELECT count(name) FROM contact").await;
-    assert!(contacts.parse::<u64>().expect("a number") > 3_000);
+    assert!(contacts.parse::<u64>().expect("a number") > crm.queries.page + 1_000);
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_thousand_scans_leave_nothing_behind() {
-    let bench = Bench::plain("scans").await;
-    bench.import(&["Account", "AllTypes__c"]).await;
+async fn a_thousand_scans_leave_nothing_behind(crm: &'static Crm) {
+    let bench = Bench::of(crm, "scans", Config::default()).await;
+    bench.collect(&["account", "alltypes"]).await;
     let statements = [
         "SELECT name FROM account WHERE annualrevenue > 1e6 LIMIT 5",
-        "SELECT * FROM alltypes__c",
+        "SELECT * FROM alltypes",
         "SELECT count(*) FROM account WHERE numberofemployees < 50",
-        "SELECT name FROM account WHERE id = '001000000000001AAA'",
-        "SELECT 1 FROM account a WHERE exists (SELECT FROM alltypes__c t WHERE t.int__c = a.numberofemployees) LIMIT 1",
+        &format!(
+            "SELECT name FROM account WHERE id = '{}'",
+            crm.identifiers.no_account
+        ),
+        "SELECT 1 FROM account a WHERE exists (SELECT FROM alltypes t WHERE t.whole = a.numberofemployees) LIMIT 1",
     ];
     let run = async |count: usize| {
         for number in 0..count {

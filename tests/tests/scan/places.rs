@@ -1,17 +1,25 @@
 //! Every place in a statement where a foreign table can stand gives what a local one gives.
 
-use crm_tests::Bench;
+use crm_sandbox::Config;
+use crm_tests::{Bench, Crm, SALESFORCE, for_each_crm};
 
-async fn prepared(label: &str) -> Bench {
-    let bench = Bench::plain(label).await;
-    bench.import(&["Account", "Opportunity", "Contact"]).await;
+for_each_crm!(
+    statements_of_every_shape_give_what_local_tables_give,
+    rows_can_be_locked_and_name_their_table,
+    views_rules_and_tables_made_of_them_hold_the_rows,
+    rows_can_be_copied_out_and_analyzed,
+    a_foreign_table_without_rows_or_columns_is_empty,
+);
+
+async fn prepared(crm: &'static Crm, label: &str) -> Bench {
+    let bench = Bench::of(crm, label, Config::default()).await;
+    bench.collect(&["account", "opportunity", "contact"]).await;
     bench.copy(&["account", "opportunity", "contact"]).await;
     bench
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn statements_of_every_shape_give_what_local_tables_give() {
-    let bench = prepared("shapes").await;
+async fn statements_of_every_shape_give_what_local_tables_give(crm: &'static Crm) {
+    let bench = prepared(crm, "shapes").await;
     // Foreign tables are written as <name>, so that copies can take their place.
     for sql in [
         "SELECT name FROM <account> UNION ALL SELECT name FROM <opportunity> ORDER BY 1",
@@ -60,9 +68,8 @@ async fn statements_of_every_shape_give_what_local_tables_give() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_can_be_locked_and_name_their_table() {
-    let bench = prepared("rows").await;
+async fn rows_can_be_locked_and_name_their_table(crm: &'static Crm) {
+    let bench = prepared(crm, "rows").await;
     bench.db.run("BEGIN").await;
     for lock in ["UPDATE", "SHARE", "NO KEY UPDATE SKIP LOCKED"] {
         let sql = format!(
@@ -86,9 +93,8 @@ async fn rows_can_be_locked_and_name_their_table() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn views_rules_and_tables_made_of_them_hold_the_rows() {
-    let bench = prepared("views").await;
+async fn views_rules_and_tables_made_of_them_hold_the_rows(crm: &'static Crm) {
+    let bench = prepared(crm, "views").await;
     bench
         .db
         .run(
@@ -115,14 +121,12 @@ async fn views_rules_and_tables_made_of_them_hold_the_rows() {
         assert_eq!(rows, expected, "{table}");
     }
     // A condition on the view reaches the CRM.
-    bench
-        .db
-        .rows("SELECT name FROM big WHERE annualrevenue < 5e6")
+    let queries = bench
+        .remote_queries("SELECT name FROM big WHERE annualrevenue < 5e6")
         .await;
-    let query = bench.admin.last_query().await.expect("a query");
     assert!(
-        query.contains("> 1000000") && query.contains("< 5000000"),
-        "{query}"
+        queries[0].contains("1000000") && queries[0].contains("5000000"),
+        "{queries:?}"
     );
     for table in ["taken", "again"] {
         let sql = format!(
@@ -136,7 +140,7 @@ async fn views_rules_and_tables_made_of_them_hold_the_rows() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_table_works_as_a_partition_and_as_a_child() {
-    let bench = prepared("partition").await;
+    let bench = prepared(&SALESFORCE, "partition").await;
     bench
         .db
         .run(
@@ -185,9 +189,8 @@ async fn a_foreign_table_works_as_a_partition_and_as_a_child() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn rows_can_be_copied_out_and_analyzed() {
-    let bench = prepared("copies").await;
+async fn rows_can_be_copied_out_and_analyzed(crm: &'static Crm) {
+    let bench = prepared(crm, "copies").await;
     bench
         .db
         .run("ANALYZE account; ANALYZE opportunity (amount)")
@@ -216,15 +219,16 @@ async fn rows_can_be_copied_out_and_analyzed() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_foreign_table_without_rows_or_columns_is_empty() {
-    let bench = prepared("empty").await;
+async fn a_foreign_table_without_rows_or_columns_is_empty(crm: &'static Crm) {
+    let bench = prepared(crm, "empty").await;
     bench
         .db
         .run(&format!(
-            "CREATE FOREIGN TABLE columnless () SERVER {0} OPTIONS (object 'Account');
-             CREATE FOREIGN TABLE subset (name text OPTIONS (field 'Name')) SERVER {0} OPTIONS (object 'Account')",
-            bench.name
+            "CREATE FOREIGN TABLE columnless () SERVER {0} OPTIONS (object '{1}');
+             CREATE FOREIGN TABLE subset (name text OPTIONS (field '{2}')) SERVER {0} OPTIONS (object '{1}')",
+            bench.name,
+            crm.table("account").object,
+            crm.field("account", "name")
         ))
         .await;
     let all = bench.db.value("SELECT count(*) FROM account_copy").await;

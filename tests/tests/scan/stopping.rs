@@ -2,53 +2,71 @@
 
 use std::time::{Duration, Instant};
 
-use crm_tests::{Bench, Database, until};
+use crm_tests::{Bench, Crm, Database, Request, for_each_crm, until};
 use serde_json::json;
+
+for_each_crm!(
+    cancel_acts_within_a_second_while_a_reply_hangs,
+    cancel_acts_while_a_retry_is_waited_for,
+    a_statement_timeout_acts_within_a_second,
+    termination_acts_within_a_second_while_a_reply_hangs,
+    a_client_that_leaves_does_not_leave_its_scan_behind,
+    a_reply_that_never_comes_ends_with_the_request_timeout,
+);
 
 /// The promise.
 const WITHIN: Duration = Duration::from_secs(1);
 
-/// Places where a reply can be waited for: a fault, the statement that meets it, the call that shows it has.
-const WAITS: &[(&str, &str, &str)] = &[
-    ("/query?", "SELECT count(name) FROM contact", "query"),
-    ("/query/", "SELECT count(name) FROM contact", "query_more"),
-    (
-        "/sobjects",
-        "SELECT * FROM crm.tables('{server}')",
-        "describe_global",
-    ),
-    ("/token", "SELECT * FROM crm.check('{server}')", "login"),
-    (
-        "/composite/sobjects",
-        "SELECT name FROM contact WHERE id = '003000000000001AAA'",
-        "retrieve",
-    ),
-];
+/// Places where a reply can be waited for, each with a statement that does.
+fn waits(bench: &Bench) -> Vec<(Request, String)> {
+    let (queries, name) = (&bench.crm.queries, &bench.name);
+    let identifier = bench.crm.identifiers.no_contact;
+    vec![
+        (queries.first, "SELECT count(name) FROM contact".to_owned()),
+        (queries.next, "SELECT count(name) FROM contact".to_owned()),
+        (
+            queries.objects,
+            format!("SELECT * FROM crm.tables('{name}')"),
+        ),
+        (
+            queries.sign_in,
+            format!("SELECT * FROM crm.check('{name}')"),
+        ),
+        (
+            queries.by_id,
+            format!("SELECT name FROM contact WHERE id = '{identifier}'"),
+        ),
+    ]
+}
 
-async fn with_contact_table(label: &str) -> Bench {
-    let bench = Bench::start(label, crate::with_contacts(5_000)).await;
-    bench.import(&["Contact"]).await;
+async fn with_contact_table(crm: &'static Crm, label: &str) -> Bench {
+    let bench = Bench::of(
+        crm,
+        label,
+        crate::with_contacts(crm.queries.page as u32 * 2),
+    )
+    .await;
+    bench.collect(&["contact"]).await;
     bench
 }
 
 /// Runs the statement until its reply hangs, and then `stop`; gives its error and the time from `stop` to it.
 async fn stopped(
     bench: &Bench,
-    wait: &(&str, &str, &str),
+    wait: &(Request, String),
     stop: impl AsyncFnOnce(&Database),
 ) -> (crm_tests::Refusal, Duration) {
-    let (path, sql, call) = wait;
-    let sql = sql.replace("{server}", &bench.name);
+    let (request, sql) = wait;
     bench.admin.reset().await;
     bench.db.run("SELECT crm.disconnect_all()").await;
     bench
         .admin
-        .fault(json!({"path": path, "kind": "hang", "times": 0}))
+        .fault(json!({"path": request.path, "kind": "hang", "times": 0}))
         .await;
     let at_stop = async {
         let admin = &bench.admin;
         until("the request arrives", Duration::from_secs(20), || async {
-            (admin.calls(call).await > 0).then_some(())
+            (admin.calls(request.counter).await >= request.arrived).then_some(())
         })
         .await;
         let now = Instant::now();
@@ -56,18 +74,17 @@ async fn stopped(
         now
     };
     let (refusal, started) = tokio::join!(
-        async { (bench.db.refused(&sql).await, Instant::now()) },
+        async { (bench.db.refused(sql).await, Instant::now()) },
         at_stop
     );
     (refusal.0, refusal.1.duration_since(started))
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn cancel_acts_within_a_second_while_a_reply_hangs() {
-    let bench = with_contact_table("cancel").await;
+async fn cancel_acts_within_a_second_while_a_reply_hangs(crm: &'static Crm) {
+    let bench = with_contact_table(crm, "cancel").await;
     let other = Database::connect(None).await;
-    for wait in WAITS {
-        let (refusal, took) = stopped(&bench, wait, async |db| other.cancel(db).await).await;
+    for wait in waits(&bench) {
+        let (refusal, took) = stopped(&bench, &wait, async |db| other.cancel(db).await).await;
         assert_eq!(refusal.sqlstate, "57014", "{wait:?} {refusal:?}");
         assert!(took < WITHIN, "{wait:?} {took:?}");
         bench.db.is_alive().await;
@@ -75,17 +92,16 @@ async fn cancel_acts_within_a_second_while_a_reply_hangs() {
     // The session is as good as before.
     bench.admin.reset().await;
     let count = bench.db.value("SELECT count(*) FROM contact").await;
-    assert!(count.parse::<u64>().expect("a number") > 5_000);
+    assert!(count.parse::<u64>().expect("a number") > crm.queries.page * 2);
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn cancel_acts_while_a_retry_is_waited_for() {
-    let bench = with_contact_table("backoff").await;
+async fn cancel_acts_while_a_retry_is_waited_for(crm: &'static Crm) {
+    let bench = with_contact_table(crm, "backoff").await;
     let other = Database::connect(None).await;
     bench
         .admin
-        .fault(json!({"path": "/query?", "kind": "status", "status": 429, "retry_after": 8, "times": 0}))
+        .fault(json!({"path": crm.queries.first.path, "kind": "status", "status": 429, "retry_after": 8, "times": 0}))
         .await;
     let admin = &bench.admin;
     let (refusal, stopped) = tokio::join!(
@@ -95,7 +111,7 @@ async fn cancel_acts_while_a_retry_is_waited_for() {
         },
         async {
             until("the request arrives", Duration::from_secs(20), || async {
-                (admin.calls("query").await > 0).then_some(())
+                (admin.calls(crm.queries.first.counter).await > 0).then_some(())
             })
             .await;
             let now = Instant::now();
@@ -105,20 +121,23 @@ async fn cancel_acts_while_a_retry_is_waited_for() {
     );
     assert_eq!(refusal.0.sqlstate, "57014", "{refusal:?}");
     assert!(refusal.1.duration_since(stopped) < WITHIN);
-    assert_eq!(admin.calls("query").await, 1, "Retry-After is kept to");
+    assert_eq!(
+        admin.calls(crm.queries.first.counter).await,
+        1,
+        "Retry-After is kept to"
+    );
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_statement_timeout_acts_within_a_second() {
-    let bench = with_contact_table("timeout").await;
+async fn a_statement_timeout_acts_within_a_second(crm: &'static Crm) {
+    let bench = with_contact_table(crm, "timeout").await;
     let limit = Duration::from_millis(300);
-    for (path, sql, _) in WAITS {
+    for (request, sql) in waits(&bench) {
         bench.admin.reset().await;
         bench.db.run("SELECT crm.disconnect_all()").await;
         bench
             .admin
-            .fault(json!({"path": path, "kind": "hang", "times": 0}))
+            .fault(json!({"path": request.path, "kind": "hang", "times": 0}))
             .await;
         bench
             .db
@@ -128,7 +147,6 @@ async fn a_statement_timeout_acts_within_a_second() {
             ))
             .await;
         let started = Instant::now();
-        let sql = sql.replace("{server}", &bench.name);
         let refusal = bench.db.refused(&sql).await;
         let took = started.elapsed();
         assert_eq!(refusal.sqlstate, "57014", "{sql} {refusal:?}");
@@ -139,12 +157,11 @@ async fn a_statement_timeout_acts_within_a_second() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn termination_acts_within_a_second_while_a_reply_hangs() {
-    let bench = with_contact_table("terminate").await;
+async fn termination_acts_within_a_second_while_a_reply_hangs(crm: &'static Crm) {
+    let bench = with_contact_table(crm, "terminate").await;
     bench
         .admin
-        .fault(json!({"path": "/query?", "kind": "hang", "times": 0}))
+        .fault(json!({"path": crm.queries.first.path, "kind": "hang", "times": 0}))
         .await;
     let victim = Database::connect(None).await;
     victim
@@ -154,7 +171,7 @@ async fn termination_acts_within_a_second_while_a_reply_hangs() {
     let admin = &bench.admin;
     let (last_words, told) = tokio::join!(victim.dies("SELECT count(name) FROM contact"), async {
         until("the request arrives", Duration::from_secs(20), || async {
-            (admin.calls("query").await > 0).then_some(())
+            (admin.calls(crm.queries.first.counter).await > 0).then_some(())
         })
         .await;
         let now = Instant::now();
@@ -176,9 +193,8 @@ async fn termination_acts_within_a_second_while_a_reply_hangs() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_leaves_does_not_leave_its_scan_behind() {
-    let bench = with_contact_table("leave").await;
+async fn a_client_that_leaves_does_not_leave_its_scan_behind(crm: &'static Crm) {
+    let bench = with_contact_table(crm, "leave").await;
     let leaver = Database::connect(None).await;
     leaver
         .run(&format!("SET search_path = {}, public", bench.name))
@@ -195,9 +211,8 @@ async fn a_client_that_leaves_does_not_leave_its_scan_behind() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reply_that_never_comes_ends_with_the_request_timeout() {
-    let bench = with_contact_table("never").await;
+async fn a_reply_that_never_comes_ends_with_the_request_timeout(crm: &'static Crm) {
+    let bench = with_contact_table(crm, "never").await;
     bench
         .db
         .run(&format!(
@@ -207,7 +222,7 @@ async fn a_reply_that_never_comes_ends_with_the_request_timeout() {
         .await;
     bench
         .admin
-        .fault(json!({"path": "/query?", "kind": "hang", "times": 0}))
+        .fault(json!({"path": crm.queries.first.path, "kind": "hang", "times": 0}))
         .await;
     let started = Instant::now();
     let refusal = bench.db.refused("SELECT count(name) FROM contact").await;
@@ -218,7 +233,7 @@ async fn a_reply_that_never_comes_ends_with_the_request_timeout() {
         started.elapsed()
     );
     assert_eq!(
-        bench.admin.calls("query").await,
+        bench.admin.calls(crm.queries.first.counter).await,
         2,
         "a read is asked for again"
     );

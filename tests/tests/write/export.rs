@@ -1,13 +1,11 @@
 //! Exports of 1,000 records that can be run again and again, and what must be true when one has got through.
 
 use crm_sandbox::Config;
-use crm_tests::{Bench, Database, Place, Refusal, Row};
+use crm_tests::{Bench, Crm, Database, Place, Refusal, Row};
 use serde_json::{Value, json};
 
 /// Records of one export.
 pub const RECORDS: u64 = 1_000;
-/// Records of one call of the collections interface.
-pub const BATCH: u64 = 200;
 /// Records that an upsert finds; it makes the others.
 const FOUND: u64 = 500;
 
@@ -32,17 +30,27 @@ pub struct Export {
 
 impl Export {
     /// All that can be settled whatever happens.
-    pub const ALL: [Self; 9] = [
-        Self::by_calls(Kind::CreateWithKey),
-        Self::by_calls(Kind::Upsert),
-        Self::by_calls(Kind::Update),
-        Self::by_calls(Kind::Delete),
-        Self::by_jobs(Kind::Create),
-        Self::by_jobs(Kind::CreateWithKey),
-        Self::by_jobs(Kind::Upsert),
-        Self::by_jobs(Kind::Update),
-        Self::by_jobs(Kind::Delete),
-    ];
+    pub fn all(crm: &Crm) -> Vec<Self> {
+        let mut all = vec![
+            Self::by_calls(Kind::CreateWithKey),
+            Self::by_calls(Kind::Upsert),
+            Self::by_calls(Kind::Update),
+            Self::by_calls(Kind::Delete),
+        ];
+        if crm.writes.chooses_identifiers {
+            all.push(Self::by_calls(Kind::Create));
+        }
+        if crm.writes.by_jobs.is_some() {
+            all.extend([
+                Self::by_jobs(Kind::Create),
+                Self::by_jobs(Kind::CreateWithKey),
+                Self::by_jobs(Kind::Upsert),
+                Self::by_jobs(Kind::Update),
+                Self::by_jobs(Kind::Delete),
+            ]);
+        }
+        all
+    }
 
     pub const fn by_calls(kind: Kind) -> Self {
         Self {
@@ -59,16 +67,18 @@ impl Export {
     }
 
     pub fn label(self) -> String {
-        let way = if self.in_jobs { "bulk" } else { "rest" };
+        let way = if self.in_jobs { "jobs" } else { "calls" };
         format!("{:?}_{way}", self.kind).to_lowercase()
     }
 
-    /// Method of the call that carries records.
-    pub fn method(self) -> &'static str {
+    /// Method and part of the path of the call that carries records.
+    pub fn call(self, crm: &Crm) -> (&'static str, &'static str) {
         match self.kind {
-            Kind::Create => "POST",
-            Kind::CreateWithKey | Kind::Upsert | Kind::Update => "PATCH",
-            Kind::Delete => "DELETE",
+            Kind::Create => crm.writes.create,
+            Kind::CreateWithKey => crm.writes.create_with_key,
+            Kind::Upsert => crm.writes.upsert,
+            Kind::Update => crm.writes.update,
+            Kind::Delete => crm.writes.delete,
         }
     }
 }
@@ -83,25 +93,43 @@ pub struct Stand {
 }
 
 impl Stand {
-    pub async fn new(place: Place, export: Export) -> Self {
-        let bench = Bench::start_on(place, &export.label(), Config::default()).await;
-        bench.import(&["Contact"]).await;
-        let transport = if export.in_jobs { "bulk" } else { "rest" };
-        let more = match export.kind {
-            Kind::CreateWithKey => ", ADD journal_key 'ExternalKey__c'",
-            Kind::Upsert => ", ADD key 'ExternalKey__c'",
-            _ => "",
+    pub async fn new(place: Place, crm: &'static Crm, export: Export) -> Self {
+        let bench = Bench::of_on(place, crm, &export.label(), Config::default()).await;
+        bench.collect(&["contact"]).await;
+        let writes = &crm.writes;
+        let transport = match export.in_jobs {
+            true => writes.by_jobs,
+            false => writes.by_calls,
         };
+        let key = match export.kind {
+            Kind::CreateWithKey => Some("journal_key"),
+            Kind::Upsert => Some("key"),
+            _ => None,
+        };
+        let key_field = crm.field("contact", "externalkey");
+        let options: Vec<_> = [
+            transport.map(|transport| format!("ADD transport '{transport}'")),
+            key.map(|option| format!("ADD {option} '{key_field}'")),
+            (writes.small_batch_option()).map(|size| format!("ADD batch_size '{size}'")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        if !options.is_empty() {
+            let options = options.join(", ");
+            let sql = format!("ALTER FOREIGN TABLE contact OPTIONS ({options})");
+            bench.db.run(&sql).await;
+        }
         bench
             .db
             .run(&format!(
-                "ALTER FOREIGN TABLE contact OPTIONS (ADD transport '{transport}'{more});
-                 CREATE TABLE wanted (id text);
+                "CREATE TABLE wanted (id {});
                  CREATE FUNCTION is_readable(i bigint) RETURNS boolean LANGUAGE plpgsql AS $$
                  BEGIN
                      IF current_setting('crash.at', true) = i::text THEN RAISE 'the source breaks'; END IF;
                      RETURN true;
-                 END $$"
+                 END $$",
+                crm.identifiers.sql_type
             ))
             .await;
         let n_there = match export.kind {
@@ -110,14 +138,11 @@ impl Stand {
             _ => 0,
         };
         if n_there > 0 {
-            let record = |i| json!({"LastName": format!("There {i}"), "Department": "there", "ExternalKey__c": format!("T-{i}")});
+            let record = |i| json!({"firstname": "Given", "lastname": format!("There {i}"), "department": "there", "externalkey": format!("T-{i}")});
             let records: Vec<Value> = (1..=n_there).map(record).collect();
-            bench
-                .admin
-                .change(json!({"object": "Contact", "create": records}))
-                .await;
+            bench.change("contact", json!({"create": records})).await;
         }
-        let there = bench.admin.find("Contact", "Department", "there").await;
+        let there = bench.find("contact", "department", "there").await;
         assert_eq!(there.len() as u64, n_there);
         for ids in there.chunks(500) {
             let rows: Vec<_> = ids.iter().map(|id| format!("('{id}')")).collect();
@@ -137,9 +162,8 @@ impl Stand {
         self.round += 1;
         let admin = &self.bench.admin;
         if self.export.kind == Kind::Delete {
-            admin
-                .change(json!({"object": "Contact", "ids": self.there, "undelete": true}))
-                .await;
+            let back = json!({"ids": self.there, "undelete": true});
+            self.bench.change("contact", back).await;
         }
         admin.clear_faults().await;
         admin.clear_counters().await;
@@ -158,7 +182,7 @@ impl Stand {
         let (mark, round) = (self.mark(), self.round);
         let insert = |columns: &str, values: &str| {
             format!(
-                "INSERT INTO contact (department, {columns}) SELECT '{mark}', {values} \
+                "INSERT INTO contact (department, firstname, {columns}) SELECT '{mark}', 'Given', {values} \
                  FROM generate_series(1, {RECORDS}) i WHERE is_readable(i) RETURNING id"
             )
         };
@@ -167,7 +191,7 @@ impl Stand {
                 insert("lastname", &format!("'Made {round}-' || i"))
             }
             Kind::Upsert => insert(
-                "lastname, externalkey__c",
+                "lastname, externalkey",
                 &format!(
                     "'Made {round}-' || i, CASE WHEN i <= {FOUND} THEN 'T-' || i ELSE 'N-{round}-' || i END"
                 ),
@@ -207,7 +231,7 @@ impl Stand {
     /// What must be true when the statement has got through, whatever happened before: each record is in the CRM once,
     /// every identifier came back, the job is finished, and no more than `spare` records travelled in vain.
     pub async fn check(&self, ids: &[String], spare: u64, what: &str) {
-        let admin = &self.bench.admin;
+        let (bench, admin) = (&self.bench, &self.bench.admin);
         let what = format!("{} {what}", self.export.label());
         let mut returned = ids.to_vec();
         returned.sort_unstable();
@@ -219,10 +243,10 @@ impl Stand {
         there.sort_unstable();
         if self.export.kind == Kind::Delete {
             assert_eq!(returned, there, "{what}");
-            let left = admin.find("Contact", "Department", "there").await;
+            let left = bench.find("contact", "department", "there").await;
             assert!(left.is_empty(), "{what}: {} left", left.len());
         } else {
-            let mut marked = admin.find("Contact", "Department", &self.mark()).await;
+            let mut marked = bench.find("contact", "department", &self.mark()).await;
             marked.sort_unstable();
             assert_eq!(returned, marked, "{what}");
         }
@@ -233,7 +257,7 @@ impl Stand {
             // Each row got back the id of its own record.
             for at in [0, 1, 199, 200, 499, 500, 998, 999] {
                 let name = format!("Made%20{}-{}", self.round, at + 1);
-                let found = admin.find("Contact", "LastName", &name).await;
+                let found = bench.find("contact", "lastname", &name).await;
                 assert_eq!(found, [ids[at].clone()], "{what}: record {}", at + 1);
             }
         }

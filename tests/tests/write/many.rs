@@ -1,99 +1,122 @@
 //! Many records at once: few calls, flat memory, each refused record told apart (Q-1, Q-3, E-2).
 
-use crm_tests::Bench;
+use crm_sandbox::Config;
+use crm_tests::{Bench, Crm, for_each_crm};
+use serde_json::json;
 
 const RECORDS: u64 = 10_000;
 const MOST_GROWTH: u64 = 64 << 20;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_ten_thousand_records_one_percent_is_refused() {
+for_each_crm!(
+    ten_thousand_records_cost_few_calls,
+    of_ten_thousand_records_one_percent_is_refused,
+    memory_is_flat_in_the_number_of_records,
+);
+
+async fn contacts(crm: &'static Crm, label: &str) -> Bench {
+    let bench = Bench::of(crm, label, Config::default()).await;
+    bench.collect(&["contact"]).await;
+    bench
+}
+
+/// Inserts the records; checks what they cost in calls and memory, and gives how many were accepted.
+async fn inserted(bench: &Bench, what: &str, sql: &str, most_calls: u64) -> u64 {
+    bench.admin.clear_counters().await;
+    let started = std::time::Instant::now();
+    let peak = bench.db.backend().watch();
+    let accepted = bench.db.counted(sql).await;
+    let growth = peak.growth();
+    let calls = bench.admin.data_calls().await;
+    println!(
+        "measured: {}: {what}: {:.2?}, {calls} data calls, {} MiB at most beyond the start",
+        bench.crm.name,
+        started.elapsed(),
+        growth >> 20
+    );
+    assert!(calls <= most_calls, "{what}: {calls} calls");
+    assert!(growth <= MOST_GROWTH, "{what}: {} MiB", growth >> 20);
+    assert_eq!(bench.admin.writes("created").await, accepted);
+    accepted
+}
+
+async fn ten_thousand_records_cost_few_calls(crm: &'static Crm) {
+    let bench = contacts(crm, "many").await;
+    bench.travel("contact", crm.writes.by_calls).await;
+    let sql = format!(
+        "INSERT INTO contact (firstname, lastname, department) SELECT 'Given', 'Many ' || i, 'many'
+         FROM generate_series(1, {RECORDS}) i"
+    );
+    let most = crm.writes.most_calls[0];
+    let accepted = inserted(&bench, "10,000 records", &sql, most).await;
+    assert_eq!(accepted, RECORDS);
+    let found = bench.find("contact", "department", "many").await;
+    assert_eq!(found.len() as u64, RECORDS);
+    bench.finish().await;
+}
+
+async fn of_ten_thousand_records_one_percent_is_refused(crm: &'static Crm) {
     // Looks at a job that has work for a moment come in growing distances: three or four see it end.
-    for (transport, most_calls) in [("rest", 51), ("bulk", 11), ("auto", 11)] {
-        let bench = crate::contacts(&format!("percent_{transport}")).await;
+    let by_calls = (crm.writes.by_calls, crm.writes.most_calls[1]);
+    let by_jobs = [crm.writes.by_jobs, crm.writes.by_jobs.map(|_| "auto")];
+    let by_jobs = by_jobs.into_iter().flatten().map(|way| (Some(way), 11));
+    for (transport, most_calls) in [by_calls].into_iter().chain(by_jobs) {
+        let what = transport.unwrap_or("calls");
+        let bench = contacts(crm, &format!("percent_{what}")).await;
+        bench.travel("contact", transport).await;
         bench
             .db
-            .run(&format!(
-                "ALTER FOREIGN TABLE contact OPTIONS (ADD transport '{transport}', ADD process_rejects 'true')"
-            ))
+            .run("ALTER FOREIGN TABLE contact OPTIONS (ADD process_rejects 'true')")
             .await;
-        bench.admin.clear_counters().await;
-        let peak = bench.db.backend().watch();
-        let accepted = bench
-            .db
-            .counted(&format!(
-                "INSERT INTO contact (lastname, department)
-                 SELECT CASE WHEN i % 100 = 0 THEN 'Refused ' || i ELSE 'Good ' || i END, 'percent'
-                 FROM generate_series(1, {RECORDS}) i"
-            ))
-            .await;
-        let growth = peak.growth();
-        let calls = bench.admin.data_calls().await;
-        println!(
-            "measured: {RECORDS} records with {transport}: {calls} data calls, {} MiB at most beyond the start",
-            growth >> 20
+        let rule = json!({"object": crm.table("contact").object, "field": crm.field("contact", "lastname"),
+            "value": "Refused by rule", "code": crm.writes.refused, "times": 0});
+        bench.admin.record_rule(rule).await;
+        let sql = format!(
+            "INSERT INTO contact (firstname, lastname, department)
+             SELECT 'Given ' || i, CASE WHEN i % 100 = 0 THEN 'Refused by rule' ELSE 'Good ' || i END, 'percent'
+             FROM generate_series(1, {RECORDS}) i"
         );
-        assert_eq!(accepted, RECORDS - RECORDS / 100, "{transport}");
-        assert!(calls <= most_calls, "{transport}: {calls} calls");
-        let jobs = bench.admin.calls("bulk_create").await;
-        assert_eq!(jobs, u64::from(transport != "rest"), "{transport}");
-        assert!(growth <= MOST_GROWTH, "{transport}: {} MiB", growth >> 20);
-        let found = bench.admin.find("Contact", "Department", "percent").await;
-        assert_eq!(found.len() as u64, accepted, "{transport}");
-        assert_eq!(bench.admin.writes("created").await, accepted);
+        let accepted = inserted(&bench, what, &sql, most_calls).await;
+        assert_eq!(accepted, RECORDS - RECORDS / 100, "{what}");
+        let found = bench.find("contact", "department", "percent").await;
+        assert_eq!(found.len() as u64, accepted, "{what}");
         let warnings = bench.db.notes();
         let refused = warnings.iter().filter(|note| note.severity == "WARNING");
-        assert_eq!(refused.count() as u64, RECORDS / 100, "{transport}");
+        assert_eq!(refused.count() as u64, RECORDS / 100, "{what}");
         let kept = bench
             .db
             .rows(&format!(
-                "SELECT count(*), count(DISTINCT record ->> 'lastname'), min(error_symbol), max(error_symbol),
-                     bool_and(error_message <> ''), bool_and(record ->> 'lastname' LIKE 'Refused %'), min(kind)
+                "SELECT count(*), count(DISTINCT record ->> 'firstname'), min(error_symbol), max(error_symbol),
+                     bool_and(error_message <> ''), bool_and(record ->> 'lastname' = 'Refused by rule'), min(kind)
                  FROM crm.rejects WHERE server = '{}'",
                 bench.name
             ))
             .await;
-        let symbol = "FIELD_CUSTOM_VALIDATION_EXCEPTION";
+        let symbol = crm.writes.refused;
         let expected = ["100", "100", symbol, symbol, "t", "t", "reject"];
         assert_eq!(kept, [expected.map(|text| Some(text.to_owned()))]);
-        forget_rejects(&bench).await;
+        let sql = format!("DELETE FROM crm.rejects WHERE server = '{}'", bench.name);
+        bench.db.run(&sql).await;
         bench.finish().await;
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn memory_is_flat_in_the_number_of_records() {
-    const MANY: u64 = 200_000;
-    let bench = crate::contacts("flat").await;
-    bench
-        .db
-        .run("ALTER FOREIGN TABLE contact OPTIONS (ADD transport 'bulk')")
-        .await;
+async fn memory_is_flat_in_the_number_of_records(crm: &'static Crm) {
+    // As many as take some hundred calls.
+    let many = if crm.writes.by_jobs.is_some() {
+        200_000
+    } else {
+        crm.writes.batch * 200
+    };
+    let bench = contacts(crm, "flat").await;
+    bench.travel("contact", crm.writes.by_jobs).await;
     // What a backend loads once in its life is not growth with the records.
-    let one = "INSERT INTO contact (lastname) VALUES ('First')";
+    let one = "INSERT INTO contact (firstname, lastname) VALUES ('Given', 'First')";
     assert_eq!(bench.db.counted(one).await, 1);
-    bench.admin.clear_counters().await;
-    let started = std::time::Instant::now();
-    let peak = bench.db.backend().watch();
-    let accepted = bench
-        .db
-        .counted(&format!(
-            "INSERT INTO contact (lastname, department) SELECT 'Flat ' || i, 'flat' FROM generate_series(1, {MANY}) i"
-        ))
-        .await;
-    let growth = peak.growth();
-    let calls = bench.admin.data_calls().await;
-    println!(
-        "measured: {MANY} records in jobs: {:.2?}, {} MiB at most beyond the start, {calls} data calls",
-        started.elapsed(),
-        growth >> 20
+    let sql = format!(
+        "INSERT INTO contact (firstname, lastname, department) SELECT 'Given', 'Flat ' || i, 'flat'
+         FROM generate_series(1, {many}) i"
     );
-    assert_eq!(accepted, MANY);
-    assert_eq!(bench.admin.writes("created").await, MANY);
-    assert!(growth <= MOST_GROWTH, "{} MiB", growth >> 20);
+    let accepted = inserted(&bench, &format!("{many} records"), &sql, many).await;
+    assert_eq!(accepted, many);
     bench.finish().await;
-}
-
-async fn forget_rejects(bench: &Bench) {
-    let sql = format!("DELETE FROM crm.rejects WHERE server = '{}'", bench.name);
-    bench.db.run(&sql).await;
 }

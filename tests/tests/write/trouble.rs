@@ -2,17 +2,46 @@
 
 use std::time::{Duration, Instant};
 
-use crm_tests::Bench;
-use serde_json::json;
+use crm_sandbox::Config;
+use crm_tests::{Bench, Crm, for_each_crm};
+use serde_json::{Value, json};
 
-const INSERT: &str = "INSERT INTO contact (lastname, department) SELECT 'Row ' || i, 'trouble' FROM generate_series(1, 1000) i";
+for_each_crm!(
+    a_busy_crm_is_waited_for_and_nothing_is_doubled,
+    a_token_that_ends_is_renewed_once,
+    a_refused_call_is_an_error_that_counts,
+    records_of_failed_calls_are_kept_and_sent_later,
+    a_locked_record_is_sent_again_alone,
+    a_budget_stops_an_export,
+);
 
-async fn by_calls(label: &str) -> Bench {
-    let bench = crate::contacts(label).await;
-    bench
-        .db
-        .run("ALTER FOREIGN TABLE contact OPTIONS (ADD transport 'rest')")
-        .await;
+const INSERT: &str = "INSERT INTO contact (firstname, lastname, department) SELECT 'Given', 'Row ' || i, 'trouble' FROM generate_series(1, 1000) i";
+const ONE: &str = "INSERT INTO contact (firstname, lastname) VALUES ('Given', 'x')";
+/// Records of [`INSERT`].
+const RECORDS: u64 = 1_000;
+
+/// A fault that strikes calls which create records, after two of them.
+fn on_third_call(crm: &Crm, mut fault: Value) -> Value {
+    let (method, path) = crm.writes.create;
+    fault["method"] = json!(method);
+    fault["path"] = json!(path);
+    fault["after"] = json!(2);
+    fault
+}
+
+/// Calls that [`INSERT`] takes.
+fn n_calls(crm: &Crm) -> u64 {
+    RECORDS.div_ceil(crm.writes.small_batch)
+}
+
+async fn by_calls(crm: &'static Crm, label: &str) -> Bench {
+    let bench = Bench::of(crm, label, Config::default()).await;
+    bench.collect(&["contact"]).await;
+    bench.travel("contact", crm.writes.by_calls).await;
+    if let Some(size) = crm.writes.small_batch_option() {
+        let sql = format!("ALTER FOREIGN TABLE contact OPTIONS (ADD batch_size '{size}')");
+        bench.db.run(&sql).await;
+    }
     bench.admin.clear_counters().await;
     bench
 }
@@ -21,92 +50,88 @@ async fn count(bench: &Bench, sql: &str) -> String {
     bench.db.value(&sql.replace("{server}", &bench.name)).await
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_busy_crm_is_waited_for_and_nothing_is_doubled() {
-    let bench = by_calls("busy").await;
+async fn a_busy_crm_is_waited_for_and_nothing_is_doubled(crm: &'static Crm) {
+    let bench = by_calls(crm, "busy").await;
     for status in [429, 503] {
         bench.admin.clear_counters().await;
         bench
             .admin
-            .fault(json!({"method": "POST", "path": "/composite/sobjects", "kind": "status", "status": status, "retry_after": 1, "after": 2}))
+            .fault(on_third_call(
+                crm,
+                json!({"kind": "status", "status": status, "retry_after": 1}),
+            ))
             .await;
         let started = Instant::now();
         assert_eq!(bench.db.counted(INSERT).await, 1_000, "{status}");
         assert!(started.elapsed() >= Duration::from_secs(1), "{status}");
         assert_eq!(bench.admin.writes("created").await, 1_000, "{status}");
-        assert_eq!(bench.admin.calls("collection_create").await, 6, "{status}");
+        assert_eq!(bench.admin.data_calls().await, n_calls(crm) + 1, "{status}");
     }
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_ends_is_renewed_once() {
-    let bench = by_calls("token").await;
-    assert_eq!(
-        bench
-            .db
-            .counted("INSERT INTO contact (lastname) VALUES ('x')")
-            .await,
-        1
-    );
+async fn a_token_that_ends_is_renewed_once(crm: &'static Crm) {
+    let bench = by_calls(crm, "token").await;
+    assert_eq!(bench.db.counted(ONE).await, 1);
     bench.admin.clear_counters().await;
     bench
         .admin
-        .fault(json!({"method": "POST", "path": "/composite/sobjects", "kind": "unauthorized", "after": 2}))
+        .fault(on_third_call(crm, json!({"kind": "unauthorized"})))
         .await;
     assert_eq!(bench.db.counted(INSERT).await, 1_000);
     assert_eq!(bench.admin.writes("created").await, 1_000);
-    assert_eq!(bench.admin.calls("login").await, 1);
+    assert_eq!(bench.admin.calls(crm.queries.sign_in.counter).await, 1);
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refused_call_is_an_error_that_counts() {
-    let bench = by_calls("refused_call").await;
+async fn a_refused_call_is_an_error_that_counts(crm: &'static Crm) {
+    let bench = by_calls(crm, "refused_call").await;
     bench
         .admin
-        .fault(
-            json!({"method": "POST", "path": "/composite/sobjects", "kind": "status", "status": 400,
-            "error_code": "INVALID_FIELD", "message": "No such column", "after": 2}),
-        )
+        .fault(on_third_call(
+            crm,
+            json!({"kind": "status", "status": 400, "error_code": crm.writes.refused_call,
+                "message": "No such column"}),
+        ))
         .await;
     let refusal = bench.db.refused(INSERT).await;
     assert_eq!(refusal.sqlstate.len(), 5, "{refusal:?}");
     assert_ne!(refusal.sqlstate, "XX000", "{refusal:?}");
+    let batch = crm.writes.small_batch;
+    let counts = format!(
+        "Records accepted before: {}; not applied: {batch}",
+        2 * batch
+    );
+    assert!(refusal.detail.contains(&counts), "{refusal:?}");
     assert!(
-        refusal
-            .detail
-            .contains("Records accepted before: 400; not applied: 200"),
+        refusal.detail.contains(crm.writes.refused_call),
         "{refusal:?}"
     );
-    assert!(refusal.detail.contains("INVALID_FIELD"), "{refusal:?}");
     assert!(!refusal.hint.is_empty(), "{refusal:?}");
     // The warning of the abort follows the error.
     bench.db.is_alive().await;
     let warned = bench.db.notes();
+    let stay = format!("{} records stay changed", 2 * batch);
     assert!(
-        warned
-            .iter()
-            .any(|note| note.message.starts_with("400 records stay changed")),
+        warned.iter().any(|note| note.message.starts_with(&stay)),
         "{warned:?}"
     );
-    assert_eq!(bench.admin.writes("created").await, 400);
+    assert_eq!(bench.admin.writes("created").await, 2 * batch);
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn records_of_failed_calls_are_kept_and_sent_later() {
-    let bench = by_calls("kept").await;
+async fn records_of_failed_calls_are_kept_and_sent_later(crm: &'static Crm) {
+    let bench = by_calls(crm, "kept").await;
     bench
         .db
         .run("ALTER FOREIGN TABLE contact OPTIONS (ADD process_errors 'true')")
         .await;
     bench
         .admin
-        .fault(
-            json!({"method": "POST", "path": "/composite/sobjects", "kind": "status", "status": 403,
-            "error_code": "REQUEST_LIMIT_EXCEEDED", "message": "too many", "after": 2}),
-        )
+        .fault(on_third_call(
+            crm,
+            json!({"kind": "status", "status": 403, "error_code": crm.writes.refused_call, "message": "too many"}),
+        ))
         .await;
     bench.db.notes();
     let accepted = bench.db.counted(INSERT).await;
@@ -121,7 +146,7 @@ async fn records_of_failed_calls_are_kept_and_sent_later() {
     )
     .await;
     let n_kept: u64 = kept.parse().expect("a number");
-    assert!(n_kept >= 200, "{kept}");
+    assert!(n_kept >= crm.writes.small_batch, "{kept}");
     assert_eq!(accepted + n_kept, 1_000, "{warned:?}");
     let sent = bench
         .db
@@ -137,32 +162,25 @@ async fn records_of_failed_calls_are_kept_and_sent_later() {
         "0"
     );
     assert_eq!(
-        bench
-            .admin
-            .find("Contact", "Department", "trouble")
-            .await
-            .len(),
+        bench.find("contact", "department", "trouble").await.len(),
         1_000
     );
     assert_eq!(bench.admin.writes("created").await, 1_000);
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_locked_record_is_sent_again_alone() {
-    let bench = by_calls("locked").await;
-    bench
-        .admin
-        .record_rule(json!({"object": "Contact", "field": "LastName", "value": "Row 300", "code": "UNABLE_TO_LOCK_ROW", "times": 1}))
-        .await;
+async fn a_locked_record_is_sent_again_alone(crm: &'static Crm) {
+    let bench = by_calls(crm, "locked").await;
+    let rule = |times: u64| {
+        json!({"object": crm.table("contact").object, "field": crm.field("contact", "lastname"), "value": "Row 300",
+            "code": crm.writes.locked, "times": times})
+    };
+    bench.admin.record_rule(rule(1)).await;
     assert_eq!(bench.db.counted(INSERT).await, 1_000);
     assert_eq!(bench.admin.writes("created").await, 1_000);
-    assert_eq!(bench.admin.calls("collection_create").await, 6);
+    assert_eq!(bench.admin.data_calls().await, n_calls(crm) + 1);
     // It stays locked: a reject, and the others get through.
-    bench
-        .admin
-        .record_rule(json!({"object": "Contact", "field": "LastName", "value": "Row 300", "code": "UNABLE_TO_LOCK_ROW", "times": 0}))
-        .await;
+    bench.admin.record_rule(rule(0)).await;
     bench.db.notes();
     assert_eq!(bench.db.counted(INSERT).await, 999);
     let notes = bench.db.notes();
@@ -171,15 +189,15 @@ async fn a_locked_record_is_sent_again_alone() {
         notes[0].message.starts_with("record 300 of the statement"),
         "{notes:?}"
     );
-    assert!(notes[0].detail.contains("UNABLE_TO_LOCK_ROW"), "{notes:?}");
+    assert!(notes[0].detail.contains(crm.writes.locked), "{notes:?}");
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_budget_stops_an_export() {
-    let bench = by_calls("budget").await;
-    // Five calls, and one that describes the object.
-    for most in [3, 5] {
+async fn a_budget_stops_an_export(crm: &'static Crm) {
+    let bench = by_calls(crm, "budget").await;
+    // So many calls, and one that describes the object.
+    let n_calls = n_calls(crm);
+    for most in [3, n_calls] {
         bench
             .db
             .run(&format!("SET crm.max_api_calls = {most}"))
@@ -192,16 +210,10 @@ async fn a_budget_stops_an_export() {
     }
     // Under a bound that fits, signed in by now.
     bench.db.run("SET crm.max_api_calls = 0").await;
-    assert_eq!(
-        bench
-            .db
-            .counted("INSERT INTO contact (lastname) VALUES ('x')")
-            .await,
-        1
-    );
+    assert_eq!(bench.db.counted(ONE).await, 1);
     bench.admin.clear_counters().await;
     bench.db.run("SET crm.max_api_calls = 6").await;
     assert_eq!(bench.db.counted(INSERT).await, 1_000);
-    assert_eq!(bench.admin.data_calls().await, 5);
+    assert_eq!(bench.admin.data_calls().await, n_calls);
     bench.finish().await;
 }

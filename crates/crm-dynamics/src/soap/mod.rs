@@ -1,16 +1,26 @@
 //! The Organization service of on-premise servers (Dynamics page, section 13): the same session, another transport.
 
+pub(crate) mod envelope;
+mod exchange;
+pub(crate) mod fault;
+pub(crate) mod policy;
+
 use crate::session::DynamicsSession;
+use crate::ws_trust::SamlToken;
 use crm_core::{
     AccountInfo, BoxFuture, CallStats, ChangePage, ChangeStream, Deletions, Error, ErrorKind,
     ObjectSummary, Page, PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, WriteBatch,
     WriteReply,
 };
+use crm_http::TokenCache;
 use std::sync::Arc;
 
 /// What the transport keeps for a session.
 #[derive(Debug, Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    /// The token of a sign-in by WS-Trust.
+    token: TokenCache<SamlToken>,
+}
 
 fn absent() -> Error {
     Error::new(ErrorKind::NotSupported, "SOAP is not spoken yet")

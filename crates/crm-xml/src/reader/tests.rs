@@ -145,6 +145,21 @@ fn what_is_no_sound_document_is_refused() {
 }
 
 #[test]
+fn a_document_is_read_to_its_end() {
+    for (document, is_whole) in [
+        ("<a><b>c</b><d><e/></d></a> <!-- f -->", true),
+        ("<a><b>c</b><d><e/></d>", false),
+        ("<a><b>c</b><d></a>", false),
+        ("<a><b>c</b></a><f/>", false),
+    ] {
+        let mut reader = Reader::new(document.as_bytes()).unwrap();
+        assert!(reader.child().unwrap() && reader.child().unwrap());
+        assert_eq!(reader.text().unwrap(), "c");
+        assert_eq!(reader.finish().is_ok(), is_whole, "{document}");
+    }
+}
+
+#[test]
 fn an_element_is_not_taken_for_text() {
     let mut reader = Reader::new(b"<a>x<b/></a>").unwrap();
     assert!(reader.child().unwrap());

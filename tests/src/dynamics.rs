@@ -1,0 +1,278 @@
+//! Microsoft Dynamics as the sandbox shows it: online with an application of one's own, online with a user alone, and
+//! on premise with each way to sign in.
+
+use crm_sandbox::Sandbox;
+
+use crate::crm::{Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes};
+
+/// Online, by user name and password through an application.
+pub static DYNAMICS: Crm = crm("dynamics", online, by_password);
+/// Online, by the application itself.
+pub static DYNAMICS_APPLICATION: Crm = crm("dynamics_application", online, by_application);
+/// Online, as what `office_365` meant: user name and password alone.
+pub static DYNAMICS_OFFICE_365: Crm = crm("dynamics_office_365", office_365, by_user);
+/// On premise, with a Windows account.
+pub static DYNAMICS_NTLM: Crm = crm("dynamics_ntlm", windows, by_windows_account);
+/// On premise behind AD FS, which gives tokens for a password.
+pub static DYNAMICS_ADFS: Crm = crm("dynamics_adfs", adfs, by_password);
+
+const fn crm(
+    name: &'static str,
+    server: fn(&Sandbox) -> Options,
+    mapping: fn(&Sandbox) -> Options,
+) -> Crm {
+    Crm {
+        name,
+        wrapper: "dynamics",
+        face: "/dynamics",
+        server,
+        mapping,
+        secrets,
+        tables: TABLES,
+        handmade: Handmade {
+            object: "new_alltypes",
+            columns: "id uuid OPTIONS (field 'new_alltypesid', remote_type 'UniqueidentifierType'),
+                float float8 OPTIONS (field 'new_float', remote_type 'DoubleType'),
+                money float8 OPTIONS (field 'new_money', remote_type 'MoneyType'),
+                wide_int bigint OPTIONS (field 'new_whole', remote_type 'IntegerType'),
+                exact_int numeric OPTIONS (field 'new_whole', remote_type 'IntegerType'),
+                exact_long numeric OPTIONS (field 'new_big', remote_type 'BigIntType'),
+                untold numeric OPTIONS (field 'new_decimal'),
+                wall timestamp OPTIONS (field 'new_when', remote_type 'DateTimeType:TimeZoneIndependent',
+                    conversion 'without_time_offset'),
+                day_there date OPTIONS (field 'createdon', remote_type 'DateTimeType:UserLocal', conversion 'date_only'),
+                moment timestamptz OPTIONS (field 'new_whenlocal', remote_type 'DateTimeType:UserLocal'),
+                untold_moment timestamptz OPTIONS (field 'createdon'),
+                day date OPTIONS (field 'new_day', remote_type 'DateTimeType:DateOnly'),
+                raw text OPTIONS (field 'new_decimal', remote_type 'DecimalType', conversion 'copy_paste'),
+                raw_moment text OPTIONS (field 'new_whenlocal', remote_type 'DateTimeType:UserLocal',
+                    conversion 'copy_paste'),
+                words text OPTIONS (field 'new_name', remote_type 'StringType'),
+                untold_words text OPTIONS (field 'new_name'),
+                truth boolean OPTIONS (field 'new_yesno', remote_type 'BooleanType'),
+                key text OPTIONS (field 'new_code', remote_type 'StringType')",
+        },
+        identifiers: Identifiers {
+            sql_type: "uuid",
+            no_contact: "00000000-0000-4000-8000-00000000000a",
+            no_account: "00000000-0000-4000-8000-00000000000b",
+            made: "('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid",
+            variant: "{id}",
+            nonsense: "'00000000-0000-4000-8000-00000000000c'",
+            canonical: "{id}",
+        },
+        queries: Queries {
+            language: "OData",
+            limits: |query| query.contains("$top=10") || query.contains("maxpagesize=10"),
+            filters: |query| query.contains("$filter=") || query.starts_with("none"),
+            sorts: |query| query.contains("$orderby="),
+            aggregates: |query| query.contains("$apply=") || query.contains("/$count"),
+            takes_orders: true,
+            takes_aggregates: false,
+            sent: [0.4, 0.6],
+            changes_by_token: true,
+            page: 5_000,
+            most_calls: 201,
+            many: 1_000_000,
+            filled: "id, accountid, lastname, firstname, salutation, name, address1_line1, address1_city,
+                address1_stateorprovince, address1_postalcode, address1_country, telephone1, mobilephone, email, title,
+                department, birthdate, ownerid, createddate, lastmodifieddate, score, visits, balance, new_isvip,
+                statecode",
+            lookup: 5_000,
+            sign_in: Request {
+                path: "/oauth2/",
+                counter: "login",
+                arrived: 1,
+            },
+            objects: Request {
+                path: "/EntityDefinitions",
+                counter: "describe_global",
+                arrived: 1,
+            },
+            first: Request {
+                path: "/contacts?",
+                counter: "dynamics_query",
+                arrived: 1,
+            },
+            next: Request {
+                path: "skiptoken",
+                counter: "dynamics_query_more",
+                arrived: 1,
+            },
+            by_id: Request {
+                path: "/$batch",
+                counter: "dynamics_batch_read",
+                arrived: 1,
+            },
+        },
+        writes: Writes {
+            batch: 1_000,
+            small_batch: 200,
+            by_calls: None,
+            by_jobs: None,
+            create: ("POST", "/$batch"),
+            create_with_key: ("POST", "/$batch"),
+            upsert: ("POST", "/$batch"),
+            update: ("POST", "/$batch"),
+            delete: ("POST", "/$batch"),
+            journal_key: "externalkey",
+            chooses_identifiers: true,
+            logged_removal: "bin",
+            refused: "0x80040265",
+            locked: "0x80044150",
+            refused_call: "0x80060888",
+            most_calls: [11, 11],
+        },
+    }
+}
+
+const TABLES: &[Table] = &[
+    Table {
+        name: "contact",
+        object: "contact",
+        columns: &[
+            ("id", "contactid"),
+            ("firstname", "firstname"),
+            ("lastname", "lastname"),
+            ("name", "fullname"),
+            ("title", "jobtitle"),
+            ("department", "department"),
+            ("email", "emailaddress1"),
+            ("birthdate", "birthdate"),
+            ("externalkey", "new_externalkey"),
+            ("score", "new_score"),
+            ("visits", "new_visits"),
+            ("balance", "annualincome"),
+            ("accountid", "parentcustomerid"),
+            ("createddate", "createdon"),
+            ("lastmodifieddate", "modifiedon"),
+        ],
+        added: &[],
+        types: &[],
+    },
+    Table {
+        name: "account",
+        object: "account",
+        columns: &[
+            ("id", "accountid"),
+            ("name", "name"),
+            ("phone", "telephone1"),
+            ("site", "websiteurl"),
+            ("industry", "industrycode"),
+            ("annualrevenue", "revenue"),
+            ("numberofemployees", "numberofemployees"),
+            ("description", "description"),
+            ("createddate", "createdon"),
+            ("lastmodifieddate", "modifiedon"),
+        ],
+        added: &[],
+        types: &[("industry", "text")],
+    },
+    Table {
+        name: "opportunity",
+        object: "opportunity",
+        columns: &[
+            ("id", "opportunityid"),
+            ("name", "name"),
+            ("accountid", "parentaccountid"),
+            ("amount", "estimatedvalue"),
+            ("stagename", "stepname"),
+            ("closedate", "estimatedclosedate"),
+            ("createddate", "createdon"),
+        ],
+        added: &[],
+        types: &[],
+    },
+    Table {
+        name: "alltypes",
+        object: "new_alltypes",
+        columns: &[("id", "new_alltypesid"), ("whole", "new_whole")],
+        added: &[],
+        types: &[],
+    },
+    Table {
+        name: "wide",
+        object: "new_wide",
+        columns: &[("id", "new_wideid")],
+        added: &[],
+        types: &[],
+    },
+];
+
+/// A text of the description of this face.
+fn told(sandbox: &Sandbox, name: &str) -> String {
+    let text = &sandbox.description()["dynamics"][name];
+    text.as_str().expect("a text").to_owned()
+}
+
+fn online(sandbox: &Sandbox) -> Options {
+    vec![
+        ("url", told(sandbox, "organisation_url")),
+        ("deployment", "web_api".into()),
+        ("authority", sandbox.login_url.clone()),
+        ("tenant", told(sandbox, "tenant")),
+    ]
+}
+
+fn office_365(sandbox: &Sandbox) -> Options {
+    let mut options = online(sandbox);
+    options[1].1 = "office_365".into();
+    options
+}
+
+fn windows(sandbox: &Sandbox) -> Options {
+    vec![
+        ("url", told(sandbox, "ad_url")),
+        ("deployment", "on_premise".into()),
+        ("auth", "ntlm".into()),
+    ]
+}
+
+fn adfs(sandbox: &Sandbox) -> Options {
+    vec![
+        ("url", told(sandbox, "ifd_url")),
+        ("deployment", "on_premise".into()),
+        ("auth", "adfs".into()),
+        ("authority", format!("{}/adfs", sandbox.login_url)),
+    ]
+}
+
+fn by_password(sandbox: &Sandbox) -> Options {
+    let mut options = by_user(sandbox);
+    options.push(("client_id", told(sandbox, "public_client_id")));
+    options
+}
+
+fn by_user(sandbox: &Sandbox) -> Options {
+    vec![
+        ("username", told(sandbox, "username")),
+        ("password", told(sandbox, "password")),
+    ]
+}
+
+fn by_windows_account(sandbox: &Sandbox) -> Options {
+    vec![
+        ("username", told(sandbox, "windows_username")),
+        ("password", told(sandbox, "password")),
+    ]
+}
+
+fn by_application(sandbox: &Sandbox) -> Options {
+    vec![
+        ("client_id", told(sandbox, "client_id")),
+        ("client_secret", told(sandbox, "client_secret")),
+    ]
+}
+
+fn secrets(sandbox: &Sandbox) -> Vec<String> {
+    let (password, secret) = (told(sandbox, "password"), told(sandbox, "client_secret"));
+    vec![
+        password.replace('&', "%26").replace('<', "%3C"),
+        password.replace('&', "&amp;").replace('<', "&lt;"),
+        password,
+        secret.replace('&', "%26"),
+        secret,
+        // Every access token of this face begins so.
+        "eyJhbGciOiJub25l".to_owned(),
+    ]
+}

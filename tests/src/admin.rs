@@ -54,6 +54,15 @@ impl Admin {
         self.ask(Method::POST, path, Some(body)).await
     }
 
+    /// What a call of the interface tells.
+    ///
+    /// # Panics
+    /// When it tells nothing.
+    pub async fn get(&self, path: &str) -> Value {
+        let reply = self.ask(Method::GET, path, None).await;
+        reply.expect("a report")
+    }
+
     /// Waits until so many requests are held.
     ///
     /// # Panics

@@ -42,35 +42,49 @@ struct Entry {
     columns: Vec<usize>,
 }
 
-/// Moves to the list of records in a reply: true when it is open.
+/// Opens the answer to an operation in a reply.
 ///
 /// # Errors
-/// [`ErrorKind::Undecodable`] when the reply is no answer to the operation.
-pub(crate) fn open_list(reader: &mut Reader<'_>, object: &str) -> Result<()> {
-    let answers = |reader: &Reader<'_>| {
-        let (_, local) = reader.name();
-        local
-            .strip_prefix(object)
-            .is_some_and(|rest| rest.ends_with("_Output"))
-    };
+/// [`ErrorKind::Undecodable`] when the reply is no answer to it.
+pub(crate) fn open_answer(reader: &mut Reader<'_>, output: &str) -> Result<()> {
     let found = reader.child_named(SOAP, "Envelope")?
         && reader.child_named(SOAP, "Body")?
         && reader.child()?
-        && answers(reader);
-    while found && reader.child()? {
+        && reader.name().1 == output;
+    if found { Ok(()) } else { Err(unasked()) }
+}
+
+/// Opens the list of records in a reply to a query.
+///
+/// # Errors
+/// As [`open_answer`].
+pub(crate) fn open_list(reader: &mut Reader<'_>, object: &str) -> Result<()> {
+    open_answer(reader, &format!("{object}QueryPage_Output"))?;
+    while reader.child()? {
         if reader.name().1.strip_prefix("ListOf") == Some(object) {
             return Ok(());
         }
         reader.skip()?;
     }
-    Err(Error::new(
-        ErrorKind::Undecodable,
-        "the reply is not what was asked for",
-    ))
+    Err(unasked())
 }
 
-/// Closes the answer, the body and the envelope around a list that is closed, and comes to the end of the document: a
-/// reply that was cut is no reply.
+/// Paging goes by identifiers.
+pub(crate) fn without_identifier() -> Error {
+    Error::new(
+        ErrorKind::Undecodable,
+        "the reply holds a record without its identifier",
+    )
+}
+
+fn unasked() -> Error {
+    Error::new(
+        ErrorKind::Undecodable,
+        "the reply is not what was asked for",
+    )
+}
+
+/// Comes to the end of the document behind a list or an answer that is closed: a reply that was cut is no reply.
 ///
 /// # Errors
 /// [`ErrorKind::Undecodable`].
@@ -127,9 +141,7 @@ impl PageDecoder {
         let mut reader = Reader::new(body)?;
         open_list(&mut reader, &self.object)?;
         let mut reply = QueryReply {
-            last: reader
-                .attribute("", "lastpage")?
-                .and_then(|text| truth(&text)),
+            last: last_page(&reader)?,
             count: reader
                 .attribute("", "recordcount")?
                 .and_then(|text| text.trim().parse().ok()),
@@ -145,13 +157,7 @@ impl PageDecoder {
             let id = self.record(&mut reader, &mut builder)?;
             builder.name_record(n_rejects, id.as_deref());
             builder.end_record();
-            // Paging goes by it.
-            reply.ids.push(id.ok_or_else(|| {
-                Error::new(
-                    ErrorKind::Undecodable,
-                    "the reply holds a record without its identifier",
-                )
-            })?);
+            reply.ids.push(id.ok_or_else(without_identifier)?);
         }
         finish(&mut reader)?;
         reply.page = builder.finish(body.len());
@@ -231,6 +237,16 @@ fn with_zone(text: &str, zone: Zone) -> Option<String> {
     }
     let wall = parse_wall_clock(text)?;
     format_instant_millis(instant_of_wall_clock(wall, zone)?)
+}
+
+/// Whether the list just opened says that it is the last page, where it says.
+///
+/// # Errors
+/// [`ErrorKind::Undecodable`].
+pub(crate) fn last_page(reader: &Reader<'_>) -> Result<Option<bool>> {
+    Ok(reader
+        .attribute("", "lastpage")?
+        .and_then(|text| truth(&text)))
 }
 
 fn truth(text: &str) -> Option<bool> {

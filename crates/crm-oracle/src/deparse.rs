@@ -9,8 +9,8 @@ use std::fmt::Write;
 /// EXPLAIN shows so many identifiers of a lookup.
 const SHOWN_IDS: usize = 3;
 
-/// The query as EXPLAIN shows it and as `crm.query` takes it: the object, its fields in parentheses, the search
-/// specification. Parameters not yet known stand as `$1`.
+/// The query as EXPLAIN shows it, and without its end as `crm.query` takes it: the object, its fields in parentheses, the
+/// search specification, how many records are asked for. Parameters not yet known stand as `$1`.
 ///
 /// # Errors
 /// [`ErrorKind::ObjectUnknown`], [`ErrorKind::FieldUnknown`] for a name that the service cannot have,
@@ -32,6 +32,9 @@ pub(crate) fn query(query: &RemoteQuery) -> Result<String> {
         }
     } else if let Some(condition) = &query.filter {
         let _ = write!(text, " {}", filter(condition)?);
+    }
+    if let Some(limit) = query.limit {
+        let _ = write!(text, " first {limit}");
     }
     Ok(text)
 }
@@ -252,7 +255,12 @@ mod tests {
             RemoteQuery::all("Contact", "Id", vec![field("A"), field("Id"), field("A")]);
         assert_eq!(query(&remote).unwrap(), "Contact(Id,A)");
         remote.filter = Some(null());
-        assert_eq!(query(&remote).unwrap(), "Contact(Id,A) [B] IS NULL");
+        remote.limit = Some(10);
+        assert_eq!(
+            query(&remote).unwrap(),
+            "Contact(Id,A) [B] IS NULL first 10"
+        );
+        remote.limit = None;
         remote.lookup = Some((1..=5).map(|number| format!("1-{number}")).collect());
         assert_eq!(
             query(&remote).unwrap(),

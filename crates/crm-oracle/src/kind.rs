@@ -101,11 +101,6 @@ impl FieldKind {
             Self::Unknown => return None,
         })
     }
-
-    /// A number of any kind.
-    pub(crate) fn is_number(self) -> bool {
-        matches!(self, Self::Int | Self::Decimal)
-    }
 }
 
 #[cfg(test)]

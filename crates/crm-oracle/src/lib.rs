@@ -7,18 +7,24 @@
 mod call;
 mod decode;
 mod deparse;
+mod describe;
 mod envelope;
 mod error;
 mod fault;
 mod fit;
 mod kind;
 mod lookup;
+mod mapping;
+mod native;
+mod objects;
 mod options;
+mod position;
 mod query_page;
 mod scan;
 mod semantics;
 mod session;
 mod sign_in;
+mod standard;
 mod tags;
 mod widen;
 

@@ -1,11 +1,12 @@
 //! Pages of a query, one after the other (Oracle page 5).
 //!
-//! Pages are sorted by identifier and each goes on behind the last one of the page before, so that they neither repeat
-//! nor skip a record whatever is written meanwhile, whichever session asks, and however many there are.
+//! Where a page goes on is told in `position.rs`.
 
 use crate::decode::{PageDecoder, QueryReply};
 use crate::deparse;
 use crate::lookup::Lookups;
+use crate::objects;
+use crate::position::Position;
 use crate::query_page::{LARGEST_PAGE, QueryPage};
 use crate::session::OracleSession;
 use crate::tags;
@@ -39,24 +40,9 @@ pub(crate) struct Pages {
     stats: Arc<CallStats>,
     query: RemoteQuery,
     decoder: Arc<PageDecoder>,
-    state: State,
+    position: Position,
+    failed: Option<Error>,
     n_delivered: u64,
-}
-
-/// Where a scan stands. Changed only after a page has arrived, so that a `next` given up on may be called again.
-#[derive(Clone)]
-enum State {
-    First,
-    /// Goes on behind this identifier.
-    Behind(String),
-    /// Goes on by number, for the CRM sorts identifiers in an order of its own. The first identifier of the page before
-    /// shows whether there is any progress.
-    ByNumber {
-        n_passed: u64,
-        first: String,
-    },
-    Finished,
-    Failed(Error),
 }
 
 impl Pages {
@@ -78,7 +64,8 @@ impl Pages {
             stats,
             query,
             decoder,
-            state: State::First,
+            position: Position::First,
+            failed: None,
             n_delivered: 0,
         }
     }
@@ -87,16 +74,17 @@ impl Pages {
     pub(crate) async fn next_page(&mut self) -> Result<Option<Page>> {
         let result = self.advance().await;
         if let Err(error) = &result {
-            self.state = State::Failed(error.clone());
+            self.failed = Some(error.clone());
         }
         result
     }
 
     async fn advance(&mut self) -> Result<Option<Page>> {
-        match &self.state {
-            State::Finished => return Ok(None),
-            State::Failed(error) => return Err(error.clone()),
-            _ => {}
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
+        }
+        if self.position.is_end() {
+            return Ok(None);
         }
         let left = self
             .query
@@ -105,14 +93,15 @@ impl Pages {
         let size = u32::try_from(left.unwrap_or(u64::MAX)).unwrap_or(u32::MAX);
         let size = size.min(page_size(self.query.page_size));
         if size == 0 {
-            self.state = State::Finished;
             return Ok(None);
         }
         let reply = self
             .ask(size)
             .await
             .map_err(|error| about(&self.query, error))?;
-        self.state = self.after(&reply, size)?;
+        // Moved only now, so that a `next` given up on may be called again.
+        let next = self.position.after(&reply.ids, reply.last, size);
+        self.position = next.map_err(|error| about(&self.query, error))?;
         self.n_delivered += reply.page.n_rows as u64;
         Ok((reply.page.n_rows > 0).then_some(reply.page))
     }
@@ -124,62 +113,22 @@ impl Pages {
                 "the CRM computes no aggregates",
             ));
         }
-        let (behind, start) = match &self.state {
-            State::Behind(id) => (Some(id.as_str()), 0),
-            State::ByNumber { n_passed, .. } => (None, *n_passed),
-            _ => (None, 0),
-        };
+        let (behind, start) = self.position.from();
         let spec = specification(&self.session, &self.query, behind)?;
         let tags = deparse::tags(&self.query)?;
         let page = QueryPage {
-            object: tags::object(&self.query.object)?,
-            tags: &tags,
             spec: spec.as_deref(),
             size,
             start,
-            counted: false,
-            view_mode: self.session.option("view_mode"),
-            custom_tags: self.session.custom_tags(),
+            ..self
+                .session
+                .query_page(tags::object(&self.query.object)?, &tags)
         };
         let answered = self
             .session
             .call(&page.call()?.for_data(), &self.stats)
             .await?;
         self.decoder.reply(&answered.body)
-    }
-
-    /// What to do after a page: the end, or where to go on.
-    fn after(&self, reply: &QueryReply, size: u32) -> Result<State> {
-        let (Some(first), Some(last)) = (reply.ids.first(), reply.ids.last()) else {
-            return Ok(State::Finished);
-        };
-        // Where the CRM does not say, a page that is not full is the last one.
-        let is_last = reply.last.unwrap_or(reply.ids.len() < size as usize);
-        let is_sorted = reply.ids.is_sorted_by(|one, next| one < next);
-        let next = match &self.state {
-            State::Behind(id) if !is_sorted || first <= id => {
-                // What came before may have gaps then.
-                return Err(about(&self.query, out_of_order()));
-            }
-            State::ByNumber {
-                n_passed,
-                first: before,
-            } => {
-                if before == first {
-                    return Err(about(&self.query, out_of_order()));
-                }
-                State::ByNumber {
-                    n_passed: n_passed + reply.ids.len() as u64,
-                    first: first.clone(),
-                }
-            }
-            State::First if !is_sorted => State::ByNumber {
-                n_passed: reply.ids.len() as u64,
-                first: first.clone(),
-            },
-            _ => State::Behind(last.clone()),
-        };
-        Ok(if is_last { State::Finished } else { next })
     }
 }
 
@@ -228,15 +177,12 @@ pub(crate) async fn count(
     stats: &CallStats,
 ) -> Result<u64> {
     let spec = specification(session, query, None)?;
+    let identifier = [tags::field(&query.identifier)?];
     let page = QueryPage {
-        object: tags::object(&query.object)?,
-        tags: &[tags::field(&query.identifier)?],
         spec: spec.as_deref(),
         size: 1,
-        start: 0,
         counted: true,
-        view_mode: session.option("view_mode"),
-        custom_tags: session.custom_tags(),
+        ..session.query_page(tags::object(&query.object)?, &identifier)
     };
     let answered = session.call(&page.call()?.for_data(), stats).await;
     let answered = answered.map_err(|error| about(query, error))?;
@@ -250,15 +196,9 @@ pub(crate) async fn count(
     })
 }
 
-fn out_of_order() -> Error {
-    Error::new(
-        ErrorKind::Undecodable,
-        "the CRM does not return records in the order of their identifiers",
-    )
-}
-
 /// Says with which query it was read and which field is not known, where the vendor found fault with it.
 pub(crate) fn about(query: &RemoteQuery, error: Error) -> Error {
+    let error = without_object(&query.object, error);
     let is_refused = matches!(
         error.kind(),
         ErrorKind::FieldUnknown | ErrorKind::RemoteFault | ErrorKind::NotSupported
@@ -278,11 +218,23 @@ pub(crate) fn about(query: &RemoteQuery, error: Error) -> Error {
     let error = match unknown {
         Some(tag) => told_anew(
             &error,
+            error.kind(),
             format!("object \"{}\" has no field \"{tag}\"", query.object),
         ),
         None => error,
     };
     error.with_detail(format!("{detail}\nRemote query: {shown}"))
+}
+
+/// The same words tell of a service that is not there and of one that is closed to the user: an object that is not among
+/// the vendor's is more likely not there.
+pub(crate) fn without_object(object: &str, error: Error) -> Error {
+    if error.code() != Some("SBL-ODU-01011") || objects::find(object).is_some() {
+        return error;
+    }
+    let message = format!("object \"{object}\" does not exist, or the account may not use it");
+    told_anew(&error, ErrorKind::ObjectUnknown, message)
+        .with_detail(error.detail().unwrap_or_default())
 }
 
 /// The one of `tags` that the vendor's words name.
@@ -300,8 +252,8 @@ pub(crate) fn named_in<'t>(
     })
 }
 
-fn told_anew(error: &Error, message: String) -> Error {
-    let mut told = Error::new(error.kind(), message);
+fn told_anew(error: &Error, kind: ErrorKind, message: String) -> Error {
+    let mut told = Error::new(kind, message);
     if let Some(hint) = error.hint() {
         told = told.with_hint(hint);
     }

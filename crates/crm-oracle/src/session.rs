@@ -1,7 +1,10 @@
 //! One signed-in account: every operation goes through [`OracleSession::exchange`].
 
 use crate::call::{Answered, Call, Trouble};
+use crate::describe::{self, DescribeCache};
 use crate::fault::Fault;
+use crate::native::Documents;
+use crate::query_page::{LARGEST_PAGE, QueryPage};
 use crate::sign_in::{self, SignInRequest, SignedIn, auth_of};
 use crate::{envelope, error, fault, scan};
 use crm_core::{
@@ -28,6 +31,7 @@ pub(crate) struct OracleSession {
     policy: RetryPolicy,
     token: TokenCache<SignedIn>,
     allotment: Allotment,
+    described: DescribeCache,
     /// When the next request may be sent, once the service has asked for fewer.
     pace: Mutex<Option<Instant>>,
 }
@@ -40,6 +44,7 @@ impl OracleSession {
             policy: RetryPolicy::from_account(&account),
             token: TokenCache::default(),
             allotment: Allotment::default(),
+            described: DescribeCache::default(),
             pace: Mutex::new(None),
             account,
         })
@@ -48,6 +53,25 @@ impl OracleSession {
     /// The account's zone: the one that dates without a zone are in.
     pub(crate) fn zone(&self) -> Zone {
         self.account.zone()
+    }
+
+    /// Objects described before.
+    pub(crate) fn described(&self) -> &DescribeCache {
+        &self.described
+    }
+
+    /// The first page of all records of an object as this account sees them.
+    pub(crate) fn query_page<'a>(&'a self, object: &'a str, tags: &'a [&'a str]) -> QueryPage<'a> {
+        QueryPage {
+            object,
+            tags,
+            spec: None,
+            size: LARGEST_PAGE,
+            start: 0,
+            counted: false,
+            view_mode: self.account.get("view_mode"),
+            custom_tags: self.custom_tags(),
+        }
     }
 
     /// An option of the account that is not secret.
@@ -330,16 +354,26 @@ impl Session for OracleSession {
         })
     }
 
-    fn objects<'a>(&'a self, _stats: &'a CallStats) -> BoxFuture<'a, Result<Vec<ObjectSummary>>> {
-        Box::pin(async { Err(not_supported("list objects")) })
+    fn objects<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<Vec<ObjectSummary>>> {
+        Box::pin(async move {
+            // The interface has no list of objects. A call shows that this account may ask at all.
+            self.call(&sign_in::server_time(), stats).await?;
+            Ok(describe::objects())
+        })
     }
 
     fn describe<'a>(
         &'a self,
-        _objects: &'a [String],
-        _stats: &'a CallStats,
+        objects: &'a [String],
+        stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<Vec<RemoteObject>>> {
-        Box::pin(async { Err(not_supported("describe objects")) })
+        Box::pin(async move {
+            let mut described = Vec::with_capacity(objects.len());
+            for object in objects {
+                described.push(describe::describe(self, object, stats).await?);
+            }
+            Ok(described)
+        })
     }
 
     fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream> {
@@ -348,10 +382,10 @@ impl Session for OracleSession {
 
     fn native(
         self: Arc<Self>,
-        _statement: &str,
-        _stats: Arc<CallStats>,
+        statement: &str,
+        stats: Arc<CallStats>,
     ) -> Result<Box<dyn PageStream>> {
-        Err(not_supported("pass a query through"))
+        Ok(Box::new(Documents::new(self, statement, stats)?))
     }
 
     fn count<'a>(

@@ -1,0 +1,83 @@
+//! The mapping service: labels, tags and types of the fields that the company's layouts show (Oracle page 3.2).
+
+use crate::call::Call;
+use crate::decode::{finish, open_answer};
+use crm_core::Result;
+use crm_xml::{Reader, Writer};
+
+const SERVICE: &str = "urn:crmondemand/ws/mapping/";
+
+/// One field as the service names it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Mapped {
+    /// Name for people, in the user's language.
+    pub label: String,
+    /// Its tag, in version 1.0 where the object exists there.
+    pub tag: String,
+    /// The word for its type.
+    pub word: String,
+}
+
+/// Asks for the fields of an object, by its name in the Service API.
+///
+/// # Errors
+/// When the name cannot be sent.
+pub(crate) fn call(service_name: &str) -> Result<Call> {
+    let mut input = Writer::new();
+    input.open("MappingWS_GetMapping_Input", &[("xmlns", SERVICE)]);
+    input.leaf("ObjectName", &[], service_name);
+    Ok(Call::new(SERVICE, "GetMapping", input.finish()?))
+}
+
+/// The fields of an answer.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn fields(body: &[u8]) -> Result<Vec<Mapped>> {
+    let mut reader = Reader::new(body)?;
+    open_answer(&mut reader, "MappingWS_GetMapping_Output")?;
+    let mut fields = Vec::new();
+    while reader.child()? {
+        if reader.name().1 != "ListOfField" {
+            reader.skip()?;
+            continue;
+        }
+        while reader.child()? {
+            let mut field = Mapped::default();
+            while reader.child()? {
+                match reader.name().1 {
+                    "DisplayName" => field.label = reader.text()?.trim().to_owned(),
+                    // A client met tags with hyphens here, which stand for underscores in messages.
+                    "ElementName" => field.tag = reader.text()?.trim().replace('-', "_"),
+                    "DataType" => field.word = reader.text()?.trim().to_owned(),
+                    _ => reader.skip()?,
+                }
+            }
+            fields.push(field);
+        }
+    }
+    finish(&mut reader)?;
+    Ok(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_recorded_answer() {
+        let fields = fields(include_bytes!("../tests/fixtures/mapping_contact.xml")).unwrap();
+        assert_eq!(fields.len(), 14);
+        let expected = Mapped {
+            label: "Channels".into(),
+            tag: "CustomMultiSelectPickList0".into(),
+            word: "Multi-Select Picklist".into(),
+        };
+        assert!(fields.contains(&expected));
+        let call = call("Service Request").unwrap();
+        assert_eq!(
+            call.input,
+            "<MappingWS_GetMapping_Input xmlns=\"urn:crmondemand/ws/mapping/\"><ObjectName>Service Request</ObjectName></MappingWS_GetMapping_Input>"
+        );
+    }
+}

@@ -79,6 +79,8 @@ impl Call {
 pub(crate) struct Answered {
     /// Its body: XML in UTF-8.
     pub body: Bytes,
+    /// The host's clock, microseconds since the Unix epoch, where the reply tells.
+    pub date: Option<i64>,
     /// An earlier try, whose reply was lost, may have done what was asked for.
     pub done_before: bool,
 }

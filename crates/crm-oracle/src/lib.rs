@@ -5,28 +5,42 @@
 #![allow(dead_code)]
 
 mod call;
+mod check;
+mod clock;
 mod decode;
+mod deleted;
 mod deparse;
 mod describe;
+mod encode;
 mod envelope;
 mod error;
 mod fault;
+mod find;
 mod fit;
 mod kind;
 mod lookup;
 mod mapping;
+mod message;
 mod native;
 mod objects;
 mod options;
+mod picklists;
 mod position;
 mod query_page;
+mod reject;
+mod rows;
 mod scan;
 mod semantics;
 mod session;
+mod settle;
 mod sign_in;
+mod split;
 mod standard;
 mod tags;
+mod trash;
 mod widen;
+mod write;
+mod zones;
 
 use crm_core::{
     Account, AggregateFunction, Capability, Connector, Conversion, FieldFacts, Filter, Fit,
@@ -43,8 +57,6 @@ pub static ORACLE: Oracle = Oracle;
 #[derive(Clone, Copy, Debug)]
 pub struct Oracle;
 
-/// Records that one message writes (Oracle page 5).
-const LARGEST_WRITE: usize = 20;
 /// Fields that say when a record was last changed: v1.0 names and the v2.0 ones that carry the same meaning (I-1).
 const MODIFICATION_FIELDS: &[&str] = &["LastUpdated", "ModifiedDate", "LastLoggedIn"];
 
@@ -125,11 +137,8 @@ impl Connector for Oracle {
             .max(1.0)
     }
 
-    fn write_limits(&self, _operation: Operation, _route: Route) -> WriteLimits {
-        WriteLimits {
-            records: LARGEST_WRITE,
-            bytes: 4 * 1024 * 1024,
-        }
+    fn write_limits(&self, operation: Operation, _route: Route) -> WriteLimits {
+        write::limits(operation)
     }
 
     fn write_route(
@@ -142,18 +151,18 @@ impl Connector for Oracle {
         Route::Calls
     }
 
-    fn estimate_write_calls(&self, _operation: Operation, _route: Route, records: f64) -> f64 {
-        (records / LARGEST_WRITE as f64).ceil().max(1.0)
+    fn estimate_write_calls(&self, operation: Operation, _route: Route, records: f64) -> f64 {
+        write::estimate_calls(operation, records)
     }
 
     fn check_value(
         &self,
-        _field: &RemoteField,
-        _conversion: Conversion,
-        _value: Option<&Value>,
-        _zone: Zone,
+        field: &RemoteField,
+        conversion: Conversion,
+        value: Option<&Value>,
+        zone: Zone,
     ) -> Option<Reject> {
-        None
+        check::check_value(field, conversion, value, zone)
     }
 
     fn open(&self, account: Account) -> Result<Arc<dyn Session>> {

@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::native::Documents;
 use crate::query_page::{LARGEST_PAGE, QueryPage};
 use crate::sign_in::{self, SignInRequest, SignedIn, auth_of};
-use crate::{envelope, error, fault, scan};
+use crate::{clock, deleted, envelope, error, fault, scan, settle, write};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Deletions, Error, ErrorKind, ObjectSummary,
     PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, Session, TicketKeeper, Usage,
@@ -48,6 +48,11 @@ impl OracleSession {
             pace: Mutex::new(None),
             account,
         })
+    }
+
+    /// Bounds of trying again.
+    pub(crate) fn policy(&self) -> RetryPolicy {
+        self.policy
     }
 
     /// The account's zone: the one that dates without a zone are in.
@@ -129,6 +134,7 @@ impl OracleSession {
             } = match read(&replied.reply) {
                 Ok(()) => {
                     return Ok(Answered {
+                        date: replied.reply.date(),
                         body: replied.reply.body,
                         done_before,
                     });
@@ -400,36 +406,32 @@ impl Session for OracleSession {
         &'a self,
         batch: &'a WriteBatch,
         _tickets: &'a dyn TicketKeeper,
-        _stats: &'a CallStats,
+        stats: &'a CallStats,
     ) -> BoxFuture<'a, WriteReply> {
-        let failure = not_supported("write records");
-        Box::pin(std::future::ready(WriteReply::not_applied(
-            batch.records.len(),
-            failure,
-        )))
+        Box::pin(write::write(self, batch, stats))
     }
 
     fn settle<'a>(
         &'a self,
-        _batch: &'a WriteBatch,
+        batch: &'a WriteBatch,
         _ticket: Option<&'a str>,
-        _stats: &'a CallStats,
+        stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<Vec<RecordOutcome>>> {
-        Box::pin(async { Err(not_supported("settle records")) })
+        Box::pin(settle::settle(self, batch, stats))
     }
 
-    fn clock<'a>(&'a self, _stats: &'a CallStats) -> BoxFuture<'a, Result<i64>> {
-        Box::pin(async { Err(not_supported("tell the CRM's time")) })
+    fn clock<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, Result<i64>> {
+        Box::pin(async move { Ok(clock::now(self, stats).await?.instant) })
     }
 
     fn deleted<'a>(
         &'a self,
-        _object: &'a str,
-        _start: i64,
-        _end: i64,
-        _stats: &'a CallStats,
+        object: &'a str,
+        start: i64,
+        end: i64,
+        stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<Deletions>> {
-        Box::pin(async { Err(not_supported("list deletions")) })
+        Box::pin(deleted::deleted(self, object, start, end, stats))
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -33,7 +33,10 @@ pub fn remote_order(
             let facts = &column.facts;
             let alike = facts.sortable
                 && facts.conversion == Conversion::Default
-                && table.connector.sorts_alike(facts);
+                && table.connector.sorts_alike(facts)
+                && table
+                    .connector
+                    .places_nulls(key.descending, key.nulls_first);
             alike.then(|| Sort {
                 field: facts.name.clone(),
                 descending: key.descending,

@@ -55,13 +55,13 @@ pub fn bind(
         ),
         Filter::IsNull { field } => Bound::Filter {
             filter: Filter::IsNull {
-                field: field.clone(),
+                field: sent_name(facts_of(field, fields), connector),
             },
             exact: true,
         },
         Filter::IsNotNull { field } => Bound::Filter {
             filter: Filter::IsNotNull {
-                field: field.clone(),
+                field: sent_name(facts_of(field, fields), connector),
             },
             exact: true,
         },
@@ -85,9 +85,11 @@ pub fn bind(
             let Some(value) = value else {
                 return Bound::Never;
             };
+            let facts = facts_of(field, fields);
+            let name = sent_name(facts, connector);
+            let filter = with_name(with_value(filter, value.clone()), &name);
             // EXPLAIN shows a parameter in its place; there is no value to fit.
             if let Value::Placeholder(_) = value {
-                let filter = with_value(filter, value);
                 return Bound::Filter {
                     filter,
                     exact: false,
@@ -101,11 +103,28 @@ pub fn bind(
                     return Bound::Always { exact: false };
                 }
             }
-            let facts = fields.iter().find(|facts| facts.name == *field);
-            let facts = facts.expect("a planned filter names fields of its table");
-            leaf(field, connector.fit(facts, with_value(filter, value)))
+            leaf(&name, connector.fit(facts, filter))
         }
     }
+}
+
+fn facts_of<'f>(field: &str, fields: &'f [FieldFacts]) -> &'f FieldFacts {
+    let facts = fields.iter().find(|facts| facts.name == field);
+    facts.expect("a planned filter names fields of its table")
+}
+
+fn sent_name(facts: &FieldFacts, connector: &dyn Connector) -> String {
+    connector.condition_name(facts).into_owned()
+}
+
+/// One comparison, list or pattern under another name.
+fn with_name(mut filter: Filter<Value>, name: &str) -> Filter<Value> {
+    if let Filter::Compare { field, .. } | Filter::In { field, .. } | Filter::Like { field, .. } =
+        &mut filter
+    {
+        name.clone_into(field);
+    }
+    filter
 }
 
 fn leaf(field: &str, fit: Fit) -> Bound {
@@ -278,6 +297,36 @@ mod tests {
         ] {
             let bound = bind(&filter, &values, &fields(), &Imaginary);
             assert_eq!(bound, expected, "{filter:?} {values:?}");
+        }
+    }
+
+    #[test]
+    fn a_field_goes_under_its_name_in_conditions() {
+        let hidden = || Filter::<Operand>::IsNull {
+            field: "hidden".into(),
+        };
+        let late = Filter::Compare {
+            field: "hidden".into(),
+            operator: Operator::Equal,
+            value: parameter(0),
+        };
+        let filter = Filter::And(vec![hidden(), late]);
+        for value in [Value::Int(3), Value::Placeholder(1)] {
+            let bound = bind(&filter, &[Some(value.clone())], &fields(), &Imaginary);
+            let Bound::Filter { filter, .. } = bound else {
+                panic!("{bound:?}");
+            };
+            let expected = Filter::And(vec![
+                Filter::IsNull {
+                    field: "_hidden".into(),
+                },
+                Filter::Compare {
+                    field: "_hidden".into(),
+                    operator: Operator::Equal,
+                    value,
+                },
+            ]);
+            assert_eq!(filter, expected);
         }
     }
 

@@ -16,6 +16,7 @@ use crate::write::{
     Operation, RecordOutcome, Reject, Route, TicketKeeper, WriteBatch, WriteLimits, WriteReply,
 };
 use crate::{Filter, rules::Pushdown};
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -160,11 +161,22 @@ pub trait Connector: Send + Sync {
     /// How the CRM answers a condition of this shape on this field.
     fn capability(&self, field: &FieldFacts, shape: Shape, mode: Pushdown) -> Capability;
 
-    /// Fits a condition with its value to what the CRM can read; `filter` is one comparison, list or pattern on `field`.
+    /// The field's name in a condition, where records carry its value under another.
+    fn condition_name<'f>(&self, field: &'f FieldFacts) -> Cow<'f, str> {
+        Cow::Borrowed(&field.name)
+    }
+
+    /// Fits a condition with its value to what the CRM can read; `filter` is one comparison, list or pattern on `field`,
+    /// under its name in conditions.
     fn fit(&self, field: &FieldFacts, filter: Filter<Value>) -> Fit;
 
-    /// The CRM sorts by this field as PostgreSQL does, wherever nulls are wanted (S-6).
+    /// The CRM sorts by this field as PostgreSQL does, where the nulls lie as [`Connector::places_nulls`] says (S-6).
     fn sorts_alike(&self, field: &FieldFacts) -> bool;
+
+    /// The CRM can be asked for nulls at that end of that order; usually wherever they are wanted.
+    fn places_nulls(&self, _descending: bool, _nulls_first: bool) -> bool {
+        true
+    }
 
     /// The aggregate's answer is provably PostgreSQL's (S-7).
     fn aggregates_alike(&self, function: AggregateFunction, field: Option<&FieldFacts>) -> bool;

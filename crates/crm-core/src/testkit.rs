@@ -6,10 +6,11 @@ use crate::{
     Fit, KeyForm, Operation, Operator, OptionDef, Pushdown, Reject, RemoteField, RemoteQuery,
     Route, Session, Shape, Value, WriteLimits, Zone,
 };
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// Numbers exactly, `<>` with more than asked, texts without regard to case, no order of texts; holds numbers
-/// from -1,000 to 1,000 and cannot read `NaN`.
+/// from -1,000 to 1,000 and cannot read `NaN`. The field `hidden` has another name in conditions.
 pub(crate) struct Imaginary;
 
 impl Connector for Imaginary {
@@ -45,6 +46,14 @@ impl Connector for Imaginary {
             (ColumnType::Text, Shape::Compare(_)) => Capability::No("texts are sorted differently"),
             (_, Shape::Compare(Operator::NotEqual)) => Capability::Lossy,
             _ => Capability::Exact,
+        }
+    }
+
+    fn condition_name<'f>(&self, field: &'f FieldFacts) -> Cow<'f, str> {
+        if field.name == "hidden" {
+            Cow::Borrowed("_hidden")
+        } else {
+            Cow::Borrowed(&field.name)
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod call;
 mod failure;
+mod followed;
 mod limit;
 mod origin;
 mod pinned;
@@ -18,6 +19,7 @@ mod token;
 pub use bytes::Bytes;
 pub use call::{Answered, Call, Trouble};
 pub use failure::{Failure, Outcome, Stage};
+pub use followed::Followed;
 pub use limit::Allotment;
 pub use origin::Bearer;
 pub use pinned::{Pinned, PinnedService};

@@ -6,14 +6,7 @@
 use crate::deparse;
 use crate::ids;
 use crm_core::json::{self, Token, Walk};
-use crm_core::{
-    CellDecoder, CellReject, Column, Error, ErrorKind, Page, Raw, RemoteQuery, Result, Zone,
-};
-
-/// What a rejected value is shown as is cut after so many bytes.
-const LONGEST_RAW: usize = 256;
-/// Documents nested deeper are no data: PostgreSQL's own parser would give up on them.
-const DEEPEST: usize = 200;
+use crm_core::{CellDecoder, Page, PageBuilder, Raw, RemoteQuery, Result, Zone};
 
 /// One reply to a query.
 #[derive(Debug, Default)]
@@ -77,7 +70,7 @@ impl PageDecoder {
     /// [`ErrorKind::Undecodable`] when it is not one.
     pub(crate) fn query_reply(&self, body: &[u8]) -> Result<QueryReply> {
         let mut walk = Walk::new(json::text_of(body, "records")?);
-        let mut sink = Sink::new(self);
+        let mut page = PageBuilder::new(&self.cells);
         let mut reply = QueryReply::default();
         let mut has_records = false;
         walk.open_object()?;
@@ -88,7 +81,7 @@ impl PageDecoder {
                 "nextRecordsUrl" => reply.next = link(&mut walk)?,
                 "records" => {
                     has_records = true;
-                    sink.records(&mut walk)?;
+                    records(&mut walk, &self.root, &mut page)?;
                 }
                 _ => walk.skip_value()?,
             }
@@ -97,7 +90,7 @@ impl PageDecoder {
         if !has_records {
             return Err(walk.unexpected());
         }
-        reply.page = sink.into_page(body.len());
+        reply.page = page.finish(body.len());
         Ok(reply)
     }
 
@@ -107,21 +100,21 @@ impl PageDecoder {
     /// [`ErrorKind::Undecodable`] when it is not a list of records.
     pub(crate) fn record_list(&self, body: &[u8]) -> Result<Page> {
         let mut walk = Walk::new(json::text_of(body, "records")?);
-        let mut sink = Sink::new(self);
-        sink.records(&mut walk)?;
+        let mut page = PageBuilder::new(&self.cells);
+        records(&mut walk, &self.root, &mut page)?;
         walk.finish()?;
-        Ok(sink.into_page(body.len()))
+        Ok(page.finish(body.len()))
     }
 
     /// A page of one record that holds `count` alone.
     pub(crate) fn count_page(&self, count: u64, n_bytes: usize) -> Page {
-        let mut sink = Sink::new(self);
+        let mut page = PageBuilder::new(&self.cells);
         let digits = count.to_string();
         for column in 0..self.cells.len() {
-            sink.append(column, Ok(Raw::Number(&digits)), &digits);
+            page.append(column, Ok(Raw::Number(&digits)), &digits);
         }
-        sink.n_rows = 1;
-        sink.into_page(n_bytes)
+        page.end_record();
+        page.finish(n_bytes)
     }
 }
 
@@ -163,187 +156,84 @@ impl Node {
     }
 }
 
-/// Where cells go.
-struct Sink<'d> {
-    decoder: &'d PageDecoder,
-    columns: Vec<Column>,
-    rejects: Vec<CellReject>,
-    n_rows: usize,
+/// A list of records; null ones and a null list hold nothing.
+fn records(walk: &mut Walk<'_>, root: &Node, page: &mut PageBuilder<'_>) -> Result<()> {
+    if walk.take_null() {
+        return Ok(());
+    }
+    walk.open_list()?;
+    while walk.has_element()? {
+        if !walk.take_null() {
+            let record = walk.rest();
+            let n_rejects = page.n_rejects();
+            fields(walk, root, page)?;
+            if page.n_rejects() > n_rejects {
+                let record = &record[..record.len() - walk.rest().len()];
+                page.name_record(n_rejects, id_of(record).as_deref());
+            }
+            page.end_record();
+        }
+    }
+    Ok(())
 }
 
-impl<'d> Sink<'d> {
-    fn new(decoder: &'d PageDecoder) -> Self {
-        let columns = decoder
-            .cells
-            .iter()
-            .map(|cell| Column::new(cell.column_type));
-        Self {
-            decoder,
-            columns: columns.collect(),
-            rejects: Vec::new(),
-            n_rows: 0,
-        }
-    }
-
-    /// A list of records; null ones and a null list hold nothing.
-    fn records(&mut self, walk: &mut Walk<'_>) -> Result<()> {
-        if walk.take_null() {
-            return Ok(());
-        }
-        let decoder = self.decoder;
-        walk.open_list()?;
-        while walk.has_element()? {
-            if !walk.take_null() {
-                let record = walk.rest();
-                let n_rejects = self.rejects.len();
-                self.fields(walk, &decoder.root)?;
-                if self.rejects.len() > n_rejects {
-                    let record = &record[..record.len() - walk.rest().len()];
-                    self.name_record(n_rejects, record);
-                }
-                self.end_record();
-            }
-        }
-        Ok(())
-    }
-
-    /// One object's fields: the record's, or a parent's.
-    fn fields(&mut self, walk: &mut Walk<'_>, node: &Node) -> Result<()> {
-        let mut expected = 0;
-        walk.open_object()?;
-        while walk.has_key()? {
-            let next = node.entries.get(expected);
-            let is_next = match next {
-                Some(next) => walk.take_key(&next.name)?,
-                None => false,
-            };
-            let found = if is_next {
-                Some(expected)
-            } else {
-                match &*walk.key()? {
-                    // What Salesforce adds to each record is not a field, and must not cost a search.
-                    "attributes" => None,
-                    key => node.find(key),
-                }
-            };
-            match found {
-                Some(at) => {
-                    expected = at + 1;
-                    self.put(walk.value()?, &node.entries[at])?;
-                }
-                None => walk.skip_value()?,
-            }
-        }
-        Ok(())
-    }
-
-    fn put(&mut self, token: Token<'_>, entry: &Entry) -> Result<()> {
-        if let (Some(parent), Token::Nested(json)) = (&entry.parent, token)
-            && json.starts_with('{')
-        {
-            // The parent's text is walked twice; parents are few and small.
-            self.fields(&mut Walk::new(json), parent)?;
-        }
-        if entry.columns.is_empty() {
-            return Ok(());
-        }
-        let unescaped;
-        let (value, raw) = match token {
-            Token::Text(text) => (text, Ok(Raw::Text(text))),
-            Token::Escaped(quoted) => {
-                unescaped = json::unescaped(quoted)?;
-                let raw = unescaped.as_deref().map(Raw::Text);
-                (
-                    quoted,
-                    raw.ok_or("it holds a character that does not exist"),
-                )
-            }
-            Token::Nested(json) if json::depth_of(json) > DEEPEST => {
-                return Err(Error::new(
-                    ErrorKind::Undecodable,
-                    "the reply is nested too deeply",
-                ));
-            }
-            Token::Nested(json) => (json, Ok(Raw::Json(json))),
-            Token::Bare("null") => ("", Ok(Raw::Null)),
-            Token::Bare("true") => ("true", Ok(Raw::Bool(true))),
-            Token::Bare("false") => ("false", Ok(Raw::Bool(false))),
-            Token::Bare(number) => (number, Ok(Raw::Number(number))),
+/// One object's fields: the record's, or a parent's.
+fn fields(walk: &mut Walk<'_>, node: &Node, page: &mut PageBuilder<'_>) -> Result<()> {
+    let mut expected = 0;
+    walk.open_object()?;
+    while walk.has_key()? {
+        let next = node.entries.get(expected);
+        let is_next = match next {
+            Some(next) => walk.take_key(&next.name)?,
+            None => false,
         };
-        for column in &entry.columns {
-            // A name that comes twice counts once, so that columns stay of equal length.
-            if self.columns[*column].len() == self.n_rows {
-                self.append(*column, raw, value);
+        let found = if is_next {
+            Some(expected)
+        } else {
+            match &*walk.key()? {
+                // What Salesforce adds to each record is not a field, and must not cost a search.
+                "attributes" => None,
+                key => node.find(key),
             }
-        }
-        Ok(())
-    }
-
-    fn append(
-        &mut self,
-        column: usize,
-        raw: std::result::Result<Raw<'_>, &'static str>,
-        value: &str,
-    ) {
-        let cell = &self.decoder.cells[column];
-        let appended = match raw {
-            Ok(raw) => cell.append(raw, &mut self.columns[column]),
-            Err(reason) => Err(reason.into()),
         };
-        if let Err(reason) = appended {
-            self.columns[column].push_null();
-            self.rejects.push(CellReject {
-                row: self.n_rows,
-                column,
-                record: None,
-                raw: shortened(value),
-                reason,
-            });
-        }
-    }
-
-    /// Tells the rejects from `first` on which record they are of: each record comes with its own address (page 5).
-    fn name_record(&mut self, first: usize, record: &str) {
-        #[derive(serde::Deserialize)]
-        struct Record {
-            attributes: Attributes,
-        }
-        #[derive(serde::Deserialize)]
-        struct Attributes {
-            url: String,
-        }
-        let Ok(record) = serde_json::from_str::<Record>(record) else {
-            return;
-        };
-        let id = record
-            .attributes
-            .url
-            .rsplit('/')
-            .next()
-            .and_then(ids::canonical);
-        for reject in &mut self.rejects[first..] {
-            reject.record.clone_from(&id);
-        }
-    }
-
-    /// What the record did not hold is null.
-    fn end_record(&mut self) {
-        self.n_rows += 1;
-        for column in &mut self.columns {
-            if column.len() < self.n_rows {
-                column.push_null();
+        match found {
+            Some(at) => {
+                expected = at + 1;
+                put(walk.value()?, &node.entries[at], page)?;
             }
+            None => walk.skip_value()?,
         }
     }
+    Ok(())
+}
 
-    fn into_page(self, n_bytes: usize) -> Page {
-        Page {
-            n_rows: self.n_rows,
-            columns: self.columns,
-            rejects: self.rejects,
-            bytes: n_bytes,
-        }
+fn put(token: Token<'_>, entry: &Entry, page: &mut PageBuilder<'_>) -> Result<()> {
+    if let (Some(parent), Token::Nested(json)) = (&entry.parent, token)
+        && json.starts_with('{')
+    {
+        // The parent's text is walked twice; parents are few and small.
+        fields(&mut Walk::new(json), parent, page)?;
     }
+    page.append_json(&entry.columns, token)
+}
+
+/// Which record it is: each comes with its own address (page 5).
+fn id_of(record: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Record {
+        attributes: Attributes,
+    }
+    #[derive(serde::Deserialize)]
+    struct Attributes {
+        url: String,
+    }
+    let record = serde_json::from_str::<Record>(record).ok()?;
+    record
+        .attributes
+        .url
+        .rsplit('/')
+        .next()
+        .and_then(ids::canonical)
 }
 
 fn whole_number(walk: &mut Walk<'_>) -> Result<Option<i64>> {
@@ -372,17 +262,6 @@ fn link(walk: &mut Walk<'_>) -> Result<Option<String>> {
             .map_err(|fault| json::undecodable(&fault)),
         _ => Err(walk.unexpected()),
     }
-}
-
-fn shortened(value: &str) -> String {
-    let value = value
-        .strip_prefix('"')
-        .and_then(|rest| rest.strip_suffix('"'))
-        .unwrap_or(value);
-    if value.len() <= LONGEST_RAW {
-        return value.into();
-    }
-    format!("{}…", &value[..value.floor_char_boundary(LONGEST_RAW)])
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! A statement in the vendor's own language, passed through as it is: read-only, a document a record (spec S-14).
 
-use crate::scan::{self, Followed};
+use crate::scan;
 use crate::session::SalesforceSession;
 use crm_core::json;
 use crm_core::{
     BoxFuture, CallStats, CellDecoder, CellReject, Column, ColumnType, Conversion, Error,
     ErrorKind, Page, PageStream, Raw, Result,
 };
-use crm_http::Call;
+use crm_http::{Call, Followed};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;

@@ -8,12 +8,8 @@ use crate::deparse;
 use crate::lookup::Lookups;
 use crate::session::{SalesforceSession, Subreply};
 use crm_core::{BoxFuture, CallStats, Error, ErrorKind, Page, PageStream, RemoteQuery, Result};
-use crm_http::Bytes;
-use crm_http::Call;
 use crm_http::header::{HeaderName, HeaderValue};
-use std::collections::HashSet;
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
+use crm_http::{Bytes, Call, Followed};
 use std::sync::Arc;
 use url::form_urlencoded::byte_serialize;
 
@@ -61,20 +57,6 @@ enum State {
     Next(String),
     Finished,
     Failed(Error),
-}
-
-/// Links already followed, as hashes: the memory of a scan must not grow with its pages.
-#[derive(Default)]
-pub(crate) struct Followed {
-    hasher: RandomState,
-    hashes: HashSet<u64>,
-}
-
-impl Followed {
-    /// Whether it is a new one.
-    pub(crate) fn note(&mut self, link: &str) -> bool {
-        self.hashes.insert(self.hasher.hash_one(link))
-    }
 }
 
 impl Pages {

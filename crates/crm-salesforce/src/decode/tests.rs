@@ -1,6 +1,7 @@
 use super::*;
 use crm_core::{
-    Aggregate, AggregateFunction, ColumnData, ColumnType, QueryField, parse_date, parse_instant,
+    Aggregate, AggregateFunction, ColumnData, ColumnType, ErrorKind, QueryField, parse_date,
+    parse_instant,
 };
 
 fn query(fields: &[(&str, ColumnType)]) -> RemoteQuery {

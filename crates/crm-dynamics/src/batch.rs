@@ -29,6 +29,8 @@ pub(crate) struct Part {
     pub target: String,
     /// Headers of its own; those of the batch do not hold for it.
     pub headers: Vec<(&'static str, &'static str)>,
+    /// What it prefers, as the header of that name says.
+    pub prefer: Option<String>,
     /// Its body, JSON without line ends.
     pub body: Option<String>,
 }
@@ -40,8 +42,15 @@ impl Part {
             method: "GET",
             target: target.into(),
             headers: Vec::new(),
+            prefer: None,
             body: None,
         }
+    }
+
+    /// The same with these preferences.
+    pub(crate) fn preferring(mut self, preferences: Option<&str>) -> Self {
+        self.prefer = preferences.map(str::to_owned);
+        self
     }
 
     /// Appends it to a batch.
@@ -54,6 +63,9 @@ impl Part {
         let _ = write!(batch, "{} {} HTTP/1.1\r\n", self.method, self.target);
         for (name, value) in &self.headers {
             let _ = write!(batch, "{name}: {value}\r\n");
+        }
+        if let Some(preferences) = &self.prefer {
+            let _ = write!(batch, "Prefer: {preferences}\r\n");
         }
         match &self.body {
             Some(body) => {

@@ -1,5 +1,10 @@
 //! What is known of the organisation's entities (Dynamics page, section 3), whichever transport told it.
 
+mod reading;
+mod shapes;
+
+pub(crate) use reading::{entities, objects};
+
 use crm_core::RemoteObject;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -92,27 +97,4 @@ pub(crate) fn usual_identifier(object: &str) -> &'static str {
     let name: &'static str = format!("{object}id").leak();
     made.insert(object.to_owned(), name);
     name
-}
-
-/// All entities that can be read.
-///
-/// # Errors
-/// As [`DynamicsSession::call`].
-pub(crate) async fn objects(
-    _session: &crate::session::DynamicsSession,
-    _stats: &crm_core::CallStats,
-) -> crm_core::Result<Vec<crm_core::ObjectSummary>> {
-    Ok(Vec::new())
-}
-
-/// These entities, in their order.
-///
-/// # Errors
-/// As [`DynamicsSession::call`].
-pub(crate) async fn entities(
-    _session: &crate::session::DynamicsSession,
-    _objects: &[String],
-    _stats: &crm_core::CallStats,
-) -> crm_core::Result<Vec<Arc<Entity>>> {
-    Ok(Vec::new())
 }

@@ -11,6 +11,7 @@ mod batch;
 mod binding;
 mod changes;
 mod check;
+mod decode;
 mod deferred;
 mod deleted;
 mod deparse;
@@ -21,11 +22,13 @@ mod fit;
 mod ids;
 mod labels;
 mod lookup;
+mod metadata;
 mod native;
 mod navigation;
 mod ntlm;
 mod options;
 mod probe;
+mod query;
 mod records;
 mod reject;
 mod rows;
@@ -46,6 +49,7 @@ use crm_core::{
     Session, Shape, Value, WriteLimits, Zone,
 };
 use session::DynamicsSession;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The Dynamics connector.
@@ -85,12 +89,20 @@ impl Connector for Dynamics {
         semantics::capability(field, shape)
     }
 
+    fn condition_name<'f>(&self, field: &'f FieldFacts) -> Cow<'f, str> {
+        types::property(&field.name, &field.remote_type)
+    }
+
     fn fit(&self, field: &FieldFacts, filter: Filter<Value>) -> Fit {
         fit::fit(field, filter)
     }
 
     fn sorts_alike(&self, field: &FieldFacts) -> bool {
         semantics::sorts_alike(field)
+    }
+
+    fn places_nulls(&self, descending: bool, nulls_first: bool) -> bool {
+        semantics::places_nulls(descending, nulls_first)
     }
 
     fn aggregates_alike(&self, function: AggregateFunction, field: Option<&FieldFacts>) -> bool {

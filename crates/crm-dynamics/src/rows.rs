@@ -325,6 +325,7 @@ impl<'a> Columns<'a> {
             method,
             target,
             headers,
+            prefer: None,
             body,
         };
         Ok((id, part))

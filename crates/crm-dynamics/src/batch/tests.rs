@@ -53,6 +53,7 @@ fn requests_are_written_line_by_line() {
             method: "PATCH",
             target: "/api/data/v9.2/accounts(6ba7b810-9dad-11d1-80b4-00c04fd430c8)".into(),
             headers: vec![("If-Match", "*")],
+            prefer: None,
             body: Some(r#"{"name":"x"}"#.into()),
         },
         Part::get("/api/data/v9.2/accounts?$select=name"),

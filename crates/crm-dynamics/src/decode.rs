@@ -29,7 +29,7 @@ pub(crate) struct QueryReply {
 }
 
 /// The labels of an option set, by value.
-type Labels = HashMap<String, String>;
+pub(crate) type Labels = HashMap<String, String>;
 
 /// Turns replies to one query into pages.
 #[derive(Debug)]
@@ -202,7 +202,7 @@ impl Entry {
 }
 
 /// The labels of a value, or of several with commas between; one without a label shows as it is.
-fn labels_of(value: &str, labels: &Labels) -> String {
+pub(crate) fn labels_of(value: &str, labels: &Labels) -> String {
     let mut text = String::new();
     for (at, one) in value.split(',').enumerate() {
         if at > 0 {
@@ -214,7 +214,7 @@ fn labels_of(value: &str, labels: &Labels) -> String {
     text
 }
 
-fn cell(field: &QueryField, zone: Zone) -> CellDecoder {
+pub(crate) fn cell(field: &QueryField, zone: Zone) -> CellDecoder {
     let kind = Kind::of(&field.remote_type);
     let is_wall_clock = kind == Kind::WallClock;
     // Its digits are what counts, whatever follows them (section 11).

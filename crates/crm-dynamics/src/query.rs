@@ -2,6 +2,7 @@
 
 use crate::decode::{PageDecoder, shows_labels};
 use crate::deparse;
+use crate::describe::Entity;
 use crate::navigation::Address;
 use crate::session::DynamicsSession;
 use crate::types::Kind;
@@ -10,6 +11,58 @@ use std::sync::Arc;
 
 /// More of a query than this is not repeated in an error.
 const SHOWN_QUERY: usize = 1_000;
+
+/// Gives the fields of `query` the types that the table does not say, and what is known of the entity where that is
+/// needed to read them.
+///
+/// # Errors
+/// As [`DynamicsSession::entity`].
+pub(crate) async fn complete(
+    session: &DynamicsSession,
+    query: &mut RemoteQuery,
+    stats: &CallStats,
+) -> Result<Option<Arc<Entity>>> {
+    let is_unsaid = |name: &str| name != query.identifier;
+    let asks = !deparse::is_count(query)
+        && query.fields.iter().any(|field| {
+            shows_labels(field) || (field.remote_type.is_empty() && is_unsaid(&field.name))
+        });
+    if !asks {
+        return Ok(None);
+    }
+    let entity = session.entity(&query.object, stats).await?;
+    for field in &mut query.fields {
+        if field.remote_type.is_empty() {
+            let same = |name: &str| name.eq_ignore_ascii_case(&field.name);
+            let mut known = entity.object.fields.iter();
+            if let Some(told) = known.find(|known| same(&known.name)) {
+                field.remote_type.clone_from(&told.remote_type);
+            }
+        }
+    }
+    Ok(Some(entity))
+}
+
+/// Says with which query it was read, where the vendor found fault with it.
+pub(crate) fn with_query(error: Error, shown: Result<String>) -> Error {
+    let is_refused = matches!(
+        error.kind(),
+        ErrorKind::FieldUnknown
+            | ErrorKind::ObjectUnknown
+            | ErrorKind::RemoteFault
+            | ErrorKind::NotSupported
+    );
+    if error.code().is_none() || !is_refused {
+        return error;
+    }
+    let Ok(shown) = shown else {
+        return error;
+    };
+    let shown: String = shown.chars().take(SHOWN_QUERY).collect();
+    let detail = error.detail().unwrap_or_default();
+    let detail = format!("{detail}\nRemote query: {shown}");
+    error.with_detail(detail)
+}
 
 /// A query that can be sent.
 #[derive(Clone)]
@@ -38,29 +91,11 @@ impl Prepared {
                 "a query with a parameter that has no value cannot be sent",
             ));
         }
-        let is_count = deparse::is_count(&query);
-        let is_unsaid = |name: &str| name != query.identifier;
-        let asks = !is_count
-            && query.fields.iter().any(|field| {
-                shows_labels(field) || (field.remote_type.is_empty() && is_unsaid(&field.name))
-            });
-        let entity = match asks {
-            true => Some(session.entity(&query.object, stats).await?),
-            false => None,
-        };
+        let entity = complete(session, &mut query, stats).await?;
         let known = entity
             .as_ref()
             .map(|entity| entity.object.fields.as_slice());
         let known = known.unwrap_or_default();
-        for field in &mut query.fields {
-            if field.remote_type.is_empty() {
-                let same = |name: &str| name.eq_ignore_ascii_case(&field.name);
-                let told = known.iter().find(|known| same(&known.name));
-                if let Some(told) = told {
-                    field.remote_type.clone_from(&told.remote_type);
-                }
-            }
-        }
         let decoder = PageDecoder::new(&query, session.zone(), |name| {
             let field = known.iter().find(|field| field.name == name);
             field.map_or(&[], |field| &field.values)
@@ -90,22 +125,6 @@ impl Prepared {
 
     /// Says with which query it was read, where the vendor found fault with it. The caller says what was read.
     pub(crate) fn about(&self, error: Error) -> Error {
-        let is_refused = matches!(
-            error.kind(),
-            ErrorKind::FieldUnknown
-                | ErrorKind::ObjectUnknown
-                | ErrorKind::RemoteFault
-                | ErrorKind::NotSupported
-        );
-        if error.code().is_none() || !is_refused {
-            return error;
-        }
-        let Ok(shown) = deparse::query(&self.query) else {
-            return error;
-        };
-        let shown: String = shown.chars().take(SHOWN_QUERY).collect();
-        let detail = error.detail().unwrap_or_default();
-        let detail = format!("{detail}\nRemote query: {shown}");
-        error.with_detail(detail)
+        with_query(error, deparse::query(&self.query))
     }
 }

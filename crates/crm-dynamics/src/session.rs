@@ -261,7 +261,11 @@ impl DynamicsSession {
         if let Some(known) = self.catalog.entity(object) {
             return Ok(known);
         }
-        let mut entities = describe::entities(self, &[object.to_owned()], stats).await?;
+        let objects = [object.to_owned()];
+        let mut entities = match self.transport(stats).await? {
+            Transport::OData => describe::entities(self, &objects, stats).await?,
+            Transport::Soap => soap::entities(self, &objects, stats).await?,
+        };
         entities
             .pop()
             .ok_or_else(|| Error::new(ErrorKind::Undecodable, "the reply describes no object"))

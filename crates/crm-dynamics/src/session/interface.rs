@@ -29,11 +29,16 @@ impl DynamicsSession {
         let user = self.name_of(&user, "domainname", stats).await;
         let organization = format!("organizations({})", deparse::guid(&who.organization_id)?);
         let organization = self.name_of(&organization, "name", stats).await;
-        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some((
+        self.known_as((
             user.unwrap_or(who.user_id),
             organization.unwrap_or(who.organization_id),
         ));
         Ok(())
+    }
+
+    /// Keeps user and organisation.
+    fn known_as(&self, identity: (String, String)) {
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = Some(identity);
     }
 
     async fn name_of(&self, record: &str, field: &str, stats: &CallStats) -> Option<String> {
@@ -74,7 +79,7 @@ impl Session for DynamicsSession {
         Box::pin(async move {
             match self.transport(stats).await? {
                 Transport::OData => self.identify(stats).await?,
-                Transport::Soap => return soap::check(self, stats).await,
+                Transport::Soap => self.known_as(soap::check(self, stats).await?),
             }
             self.info().ok_or_else(|| {
                 Error::new(

@@ -266,4 +266,4 @@ fn unsent(error: Error) -> Trouble {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -3,16 +3,23 @@
 pub(crate) mod envelope;
 mod exchange;
 pub(crate) mod fault;
+mod fetch;
+mod identity;
+mod metadata;
+mod multiple;
+mod pages;
 pub(crate) mod policy;
+mod records;
+mod rows;
 
 use crate::session::DynamicsSession;
 use crate::ws_trust::SamlToken;
 use crm_core::{
-    AccountInfo, BoxFuture, CallStats, ChangePage, ChangeStream, Deletions, Error, ErrorKind,
-    ObjectSummary, Page, PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, WriteBatch,
-    WriteReply,
+    BoxFuture, CallStats, ChangePage, ChangeStream, Deletions, Error, ErrorKind, Page, PageStream,
+    RecordOutcome, RemoteObject, RemoteQuery, Result, WriteBatch, WriteReply,
 };
-use crm_http::TokenCache;
+use crm_http::{Reply, TokenCache};
+use exchange::Operation;
 use std::sync::Arc;
 
 /// What the transport keeps for a session.
@@ -27,25 +34,41 @@ fn absent() -> Error {
 }
 
 /// Signs in and says who and where.
-pub(crate) async fn check(_session: &DynamicsSession, _stats: &CallStats) -> Result<AccountInfo> {
-    Err(absent())
+///
+/// # Errors
+/// What the sign-in, the network or the server says.
+pub(crate) async fn check(
+    session: &DynamicsSession,
+    stats: &CallStats,
+) -> Result<(String, String)> {
+    let reply = who_am_i(session, stats).await?;
+    let (user, organization) = identity::read(&reply.body)?;
+    let names = identity::names(session, &user, &organization, stats).await;
+    Ok((names.0.unwrap_or(user), names.1.unwrap_or(organization)))
 }
 
-/// All entities.
-pub(crate) async fn objects(
-    _session: &DynamicsSession,
-    _stats: &CallStats,
-) -> Result<Vec<ObjectSummary>> {
-    Err(absent())
+async fn who_am_i(session: &DynamicsSession, stats: &CallStats) -> Result<Reply> {
+    let body = envelope::executed(envelope::execute("q:WhoAmIRequest"), "WhoAmI")?;
+    exchange::call(session, &Operation::reading("Execute", body), stats).await
 }
+
+pub(crate) use metadata::{entities, objects};
+pub(crate) use pages::{count, start as scan};
 
 /// Entities with their attributes.
+///
+/// # Errors
+/// As [`entities`].
 pub(crate) async fn describe(
-    _session: &DynamicsSession,
-    _objects: &[String],
-    _stats: &CallStats,
+    session: &DynamicsSession,
+    objects: &[String],
+    stats: &CallStats,
 ) -> Result<Vec<RemoteObject>> {
-    Err(absent())
+    let entities = entities(session, objects, stats).await?;
+    Ok(entities
+        .iter()
+        .map(|entity| entity.object.clone())
+        .collect())
 }
 
 struct Absent;
@@ -56,30 +79,12 @@ impl PageStream for Absent {
     }
 }
 
-/// Starts reading.
-pub(crate) fn scan(
-    _session: Arc<DynamicsSession>,
-    _query: RemoteQuery,
-    _stats: Arc<CallStats>,
-) -> Box<dyn PageStream> {
-    Box::new(Absent)
-}
-
 /// Passes a query in FetchXML through.
 pub(crate) fn native(
     _session: Arc<DynamicsSession>,
     _statement: &str,
     _stats: Arc<CallStats>,
 ) -> Result<Box<dyn PageStream>> {
-    Err(absent())
-}
-
-/// Number of records.
-pub(crate) async fn count(
-    _session: &DynamicsSession,
-    _query: &RemoteQuery,
-    _stats: &CallStats,
-) -> Result<u64> {
     Err(absent())
 }
 
@@ -102,8 +107,17 @@ pub(crate) async fn settle(
 }
 
 /// The server's clock.
-pub(crate) async fn clock(_session: &DynamicsSession, _stats: &CallStats) -> Result<i64> {
-    Err(absent())
+///
+/// # Errors
+/// As [`check`]; [`ErrorKind::NotSupported`] when it does not say.
+pub(crate) async fn clock(session: &DynamicsSession, stats: &CallStats) -> Result<i64> {
+    let reply = who_am_i(session, stats).await?;
+    reply.date().ok_or_else(|| {
+        Error::new(
+            ErrorKind::NotSupported,
+            "the CRM does not say what time it is",
+        )
+    })
 }
 
 /// Deleted records.

@@ -2,14 +2,17 @@
 //! service, and a query without an answer that shows which of them the account may really use.
 
 use crate::kind::FieldKind;
-use crate::mapping::{self, Mapped};
+use crate::mapping;
 use crate::objects::{self, KnownField, StandardObject};
 use crate::query_page::QueryPage;
+use crate::rest;
 use crate::scan::{named_in, without_object};
 use crate::session::OracleSession;
 use crate::{MODIFICATION_FIELDS, tags};
-use crm_core::{CallStats, ErrorKind, ObjectSummary, RemoteField, RemoteObject, Result};
-use std::collections::HashMap;
+use crm_core::{
+    CallStats, ColumnType, ErrorKind, ObjectSummary, RemoteField, RemoteObject, Result,
+};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -22,6 +25,25 @@ const MOST_DROPPED: usize = 60;
 const FRESH: Duration = Duration::from_secs(60);
 /// Fields by which records can be found and matched (Oracle page 6.2).
 const KEYS: &[&str] = &["ExternalSystemId", "IntegrationId"];
+
+/// A field as the CRM tells of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// Its tag.
+    pub tag: String,
+    /// Name for people, in the user's language.
+    pub label: String,
+    /// The word for its type.
+    pub word: String,
+    /// Longest text, where it is told.
+    pub length: Option<u32>,
+    /// Whether it may be written, where it is told.
+    pub updatable: Option<bool>,
+    /// Whether a record needs it, where it is told.
+    pub required: Option<bool>,
+    /// Whether it may stand in a condition, where it is told.
+    pub queryable: Option<bool>,
+}
 
 /// Objects described in this session.
 #[derive(Default)]
@@ -76,8 +98,14 @@ pub(crate) async fn describe(
     if let Some(described) = session.described().get(name) {
         return Ok(described);
     }
-    let mapped = mapped_fields(session, name, stats).await?;
-    let fields = fields(name, known, mapped.as_deref());
+    let mut told = match session.option("metadata") {
+        Some("rest") => Some(rest::fields(session, name, stats).await?),
+        _ => mapped_fields(session, name, stats).await?,
+    };
+    for field in told.iter_mut().flatten() {
+        field.tag = objects::current_tag(name, &field.tag).to_owned();
+    }
+    let fields = fields(name, known, told.as_deref());
     let mut described = RemoteObject {
         summary: known.map_or_else(|| unlisted(name), summary),
         fields,
@@ -108,7 +136,7 @@ async fn mapped_fields(
     session: &OracleSession,
     object: &str,
     stats: &CallStats,
-) -> Result<Option<Vec<Mapped>>> {
+) -> Result<Option<Vec<Told>>> {
     let call = mapping::call(objects::service_name(object))?;
     match session.exchange(&call, stats).await {
         Ok(answered) => mapping::fields(&answered.body).map(Some),
@@ -121,34 +149,26 @@ fn is_exhausted(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AllotmentUsedUp | ErrorKind::ConnectionLost)
 }
 
-/// Fields that are always there, those that layouts show, and where nobody tells what they show, all that are known.
-fn fields(
-    object: &str,
-    known: Option<&StandardObject>,
-    mapped: Option<&[Mapped]>,
-) -> Vec<RemoteField> {
-    let shown: HashMap<&str, &Mapped> = mapped
+/// Fields that are always there, those that the CRM tells of, and where it tells of none, all that are known.
+fn fields(object: &str, known: Option<&StandardObject>, told: Option<&[Told]>) -> Vec<RemoteField> {
+    let by_tag: HashMap<&str, &Told> = told
         .unwrap_or_default()
         .iter()
         .filter(|field| tags::field(&field.tag).is_ok())
-        .map(|field| (objects::current_tag(object, &field.tag), field))
+        .map(|field| (field.tag.as_str(), field))
         .collect();
     let listed = known.unwrap_or(&objects::UNKNOWN).fields();
     let mut fields: Vec<RemoteField> = listed
-        .filter(|field| field.always || mapped.is_none() || shown.contains_key(field.tag))
+        .filter(|field| field.always || told.is_none() || by_tag.contains_key(field.tag))
         .map(|field| {
-            remote_field(
-                object,
-                field.tag,
-                Some(field),
-                shown.get(field.tag).copied(),
-            )
+            let told = by_tag.get(field.tag).copied();
+            remote_field(object, field.tag, Some(field), told)
         })
         .collect();
-    for field in mapped.unwrap_or_default() {
-        let tag = objects::current_tag(object, &field.tag);
-        let is_new = tags::field(tag).is_ok() && fields.iter().all(|known| known.name != tag);
-        if is_new {
+    let mut seen: HashSet<String> = fields.iter().map(|field| field.name.clone()).collect();
+    for field in told.unwrap_or_default() {
+        let tag = field.tag.as_str();
+        if tags::field(tag).is_ok() && seen.insert(tag.to_owned()) {
             fields.push(remote_field(object, tag, objects::custom(tag), Some(field)));
         }
     }
@@ -165,14 +185,23 @@ fn remote_field(
     object: &str,
     tag: &str,
     known: Option<KnownField>,
-    mapped: Option<&Mapped>,
+    told: Option<&Told>,
 ) -> RemoteField {
-    let word = word_of(known, mapped);
+    let word = word_of(known, told);
     let kind = FieldKind::of_word(word);
     let is_enumeration = matches!(kind, FieldKind::Picklist | FieldKind::MultiPicklist);
     let is_readable = !matches!(kind, FieldKind::Unknown | FieldKind::Computed);
-    let is_writable = is_readable && !known.is_some_and(|field| field.read_only);
-    let label = mapped.map(|field| field.label.as_str()).unwrap_or_default();
+    let is_read_only = match told.and_then(|field| field.updatable) {
+        Some(is_updatable) => !is_updatable,
+        None => known.is_some_and(|field| field.read_only),
+    };
+    let is_writable = is_readable && !is_read_only;
+    let is_required = match told.and_then(|field| field.required) {
+        Some(is_required) => is_required,
+        None => known.is_some_and(|field| field.required),
+    };
+    let is_queryable = is_readable && told.and_then(|field| field.queryable).unwrap_or(true);
+    let label = told.map(|field| field.label.as_str()).unwrap_or_default();
     RemoteField {
         name: tag.to_owned(),
         label: match label {
@@ -181,14 +210,17 @@ fn remote_field(
         },
         remote_type: word.to_owned(),
         column_type: kind.column_type(),
-        length: known.and_then(|field| field.length),
+        length: told
+            .and_then(|field| field.length)
+            .or(known.and_then(|field| field.length))
+            .filter(|_| kind.column_type() == Some(ColumnType::Text)),
         precision: None,
         nullable: tag != "Id",
         creatable: is_writable,
         updatable: is_writable,
-        required: known.is_some_and(|field| field.required),
-        filterable: is_readable,
-        sortable: is_readable && kind != FieldKind::LongText,
+        required: is_required && is_writable,
+        filterable: is_queryable,
+        sortable: is_queryable && kind != FieldKind::LongText,
         // Most fields are compared with regard to case; which are not is not told.
         case_sensitive: false,
         external_key: KEYS.contains(&tag),
@@ -203,17 +235,18 @@ fn remote_field(
 }
 
 /// The company's word for the type says more than the service description's, unless values come in another form.
-fn word_of(known: Option<KnownField>, mapped: Option<&Mapped>) -> &str {
-    let told = mapped.map(|field| field.word.as_str());
-    match (known, told) {
+fn word_of(known: Option<KnownField>, told: Option<&Told>) -> &str {
+    let word = told.map(|field| field.word.as_str());
+    match (known, word) {
+        // So the REST interface calls codes and identifiers as well.
+        (Some(field), Some("string")) => field.word,
         (Some(field), Some(told)) => {
             let form = |word| FieldKind::of_word(word).column_type();
             let is_same = form(told).is_some() && form(told) == form(field.word);
-            // A list of codes is told from one code by the service description alone.
             if is_same { told } else { field.word }
         }
         (Some(field), None) => field.word,
-        (None, told) => told.unwrap_or_default(),
+        (None, word) => word.unwrap_or_default(),
     }
 }
 
@@ -293,10 +326,45 @@ async fn keep_usable(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crm_core::ColumnType;
 
-    fn mapped() -> Vec<Mapped> {
-        mapping::fields(include_bytes!("../tests/fixtures/mapping_contact.xml")).unwrap()
+    fn mapped() -> Vec<Told> {
+        let body = include_bytes!("../tests/fixtures/mapping_contact.xml");
+        let mut fields = mapping::fields(body).unwrap();
+        for field in &mut fields {
+            field.tag = objects::current_tag("Contact", &field.tag).to_owned();
+        }
+        fields
+    }
+
+    #[test]
+    fn what_is_told_counts_before_what_is_known() {
+        let told = |tag: &str, word: &str| Told {
+            tag: tag.into(),
+            label: "X".into(),
+            word: word.into(),
+            length: Some(7),
+            updatable: Some(false),
+            required: Some(true),
+            queryable: Some(false),
+        };
+        let told = [
+            told("ContactType", "string"),
+            told("Tier", "string"),
+            told("NewField", "int"),
+        ];
+        let fields = fields("Contact", objects::find("Contact"), Some(&told));
+        let field = |name: &str| fields.iter().find(|field| field.name == name).unwrap();
+        let list = field("ContactType");
+        assert_eq!(
+            (list.remote_type.as_str(), list.length),
+            ("Picklist", Some(7))
+        );
+        assert!(!list.creatable && !list.required && !list.filterable);
+        let number = field("NewField");
+        assert_eq!(
+            (number.column_type, number.length),
+            (Some(ColumnType::Int32), None)
+        );
     }
 
     #[test]
@@ -363,10 +431,11 @@ mod tests {
     #[test]
     fn another_form_of_values_is_the_service_descriptions() {
         let told = |tag: &str, word: &str| {
-            let mapped = [Mapped {
+            let mapped = [Told {
                 label: "X".into(),
                 tag: tag.into(),
                 word: word.into(),
+                ..Told::default()
             }];
             let fields = fields("Contact", objects::find("Contact"), Some(&mapped));
             let field = fields.into_iter().find(|field| field.name == tag).unwrap();

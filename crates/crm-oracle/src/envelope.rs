@@ -1,7 +1,7 @@
 //! The SOAP envelope around an operation (Oracle page 1.3, 2.2).
 
-use crm_core::{ExposeSecret, SecretString};
-use quick_xml::escape::escape;
+use crm_core::{Error, ErrorKind, ExposeSecret, Result, SecretString};
+use crm_xml::Writer;
 
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 /// With this namespace the service takes credentials without opening a session (Oracle page 2.2).
@@ -18,31 +18,36 @@ pub(crate) struct Credentials<'a> {
     pub client_name: &'a str,
 }
 
-/// A message around `input`, the one element of its body.
-pub(crate) fn message(credentials: Option<&Credentials<'_>>, input: &str) -> String {
-    let header = credentials.map(header).unwrap_or_default();
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><e:Envelope xmlns:e=\"{SOAP}\">{header}<e:Body>{input}</e:Body></e:Envelope>"
-    )
-}
-
-/// `SessionKeepAlive` makes the reply's cookie stand for the credentials from then on.
-fn header(credentials: &Credentials<'_>) -> String {
-    format!(
-        concat!(
-            "<e:Header><w:Security xmlns:w=\"{}\" e:mustUnderstand=\"1\"><w:UsernameToken>",
-            "<w:Username>{}</w:Username><w:Password Type=\"{}\">{}</w:Password>",
-            "</w:UsernameToken></w:Security><ClientName xmlns=\"{}\">{}</ClientName>",
-            "<SessionKeepAlive xmlns=\"{}\">true</SessionKeepAlive></e:Header>"
-        ),
-        WSSE,
-        escape(credentials.username),
-        PASSWORD_TEXT,
-        escape(credentials.password.expose_secret()),
-        HEADERS,
-        escape(credentials.client_name),
-        HEADERS,
-    )
+/// A message around `input`, the one element of its body, with its credentials in the header where they are given.
+/// `SessionKeepAlive` makes the reply's cookie stand for them from then on.
+///
+/// # Errors
+/// When the credentials hold a character that XML cannot carry.
+pub(crate) fn message(credentials: Option<&Credentials<'_>>, input: &str) -> Result<String> {
+    let mut message = Writer::new();
+    message.raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
+    message.open("e:Envelope", &[("xmlns:e", SOAP)]);
+    if let Some(credentials) = credentials {
+        message.open("e:Header", &[]);
+        let must_understand = [("xmlns:w", WSSE), ("e:mustUnderstand", "1")];
+        message.open("w:Security", &must_understand);
+        message.open("w:UsernameToken", &[]);
+        message.leaf("w:Username", &[], credentials.username);
+        let password = credentials.password.expose_secret();
+        message.leaf("w:Password", &[("Type", PASSWORD_TEXT)], password);
+        message.close().close();
+        message.leaf("ClientName", &[("xmlns", HEADERS)], credentials.client_name);
+        message.leaf("SessionKeepAlive", &[("xmlns", HEADERS)], "true");
+        message.close();
+    }
+    message.open("e:Body", &[]).raw(input);
+    // The writer's own words would show the character, which is one of the secret's.
+    message.finish().map_err(|_| {
+        Error::new(
+            ErrorKind::OptionValue,
+            "the credentials hold a character that cannot be sent",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -57,10 +62,16 @@ mod tests {
             password: &password,
             client_name: "crm_fdw",
         };
-        let text = message(Some(&credentials), "<x/>");
+        let text = message(Some(&credentials), "<x/>").unwrap();
         assert!(text.contains("<w:Username>TESTCO/a&amp;b</w:Username>"));
-        assert!(text.contains(">TEST-&lt;&amp;&quot;&apos;&gt;</w:Password>"));
+        assert!(text.contains(">TEST-&lt;&amp;\"'&gt;</w:Password>"));
         assert!(text.ends_with("</e:Header><e:Body><x/></e:Body></e:Envelope>"));
-        assert!(!message(None, "<x/>").contains("Header"));
+        assert!(!message(None, "<x/>").unwrap().contains("Header"));
+        let control = SecretString::from("TEST-\u{1}");
+        let refused = Credentials {
+            password: &control,
+            ..credentials
+        };
+        assert!(message(Some(&refused), "<x/>").is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! Faults as they stand in replies, in both shapes (Oracle page 9.1). What they mean is said in `error.rs`.
 
-use quick_xml::Reader;
-use quick_xml::events::Event;
+use crm_core::Result;
+use crm_xml::Reader;
 
 /// Longer vendor texts are cut: some repeat whole messages.
 const LONGEST_TEXT: usize = 2_000;
@@ -82,57 +82,17 @@ impl Fault {
     }
 }
 
-/// The fault that a reply holds, if it is one.
+/// The fault that a reply holds, if it is one. Elements are told by their names alone, for faults come under several
+/// namespaces.
 pub(crate) fn find(body: &str) -> Option<Fault> {
-    let mut reader = Reader::from_str(body);
-    let mut open: Vec<String> = Vec::new();
-    let mut fault: Option<Fault> = None;
-    let mut text = String::new();
-    let mut summary = String::new();
-    loop {
-        match reader.read_event().ok()? {
-            Event::Start(start) => {
-                let name = start.local_name().as_ref().to_owned();
-                text.clear();
-                if fault.is_none() && open.len() == 2 && open[1] == "Body" {
-                    if name != "Fault" {
-                        return None;
-                    }
-                    fault = Some(Fault::default());
-                }
-                if let Some(fault) = &mut fault
-                    && name == "error"
-                    && fault.entries.len() < MOST_ENTRIES
-                {
-                    fault.entries.push(Entry::default());
-                }
-                open.push(name);
-                if open.len() > 64 {
-                    return None;
-                }
-            }
-            Event::End(_) => {
-                let name = open.pop()?;
-                if let Some(fault) = &mut fault {
-                    if name == "Fault" && open.len() == 2 {
-                        break;
-                    }
-                    keep(fault, &name, text.trim(), &mut summary);
-                }
-                text.clear();
-            }
-            Event::Text(piece) => {
-                text.push_str(&piece.xml_content(quick_xml::XmlVersion::Implicit1_0))
-            }
-            Event::CData(piece) => {
-                text.push_str(&piece.xml_content(quick_xml::XmlVersion::Implicit1_0))
-            }
-            Event::GeneralRef(reference) => text.push_str(resolved(&reference)?.as_str()),
-            Event::DocType(_) | Event::Eof => return None,
-            _ => {}
-        }
+    let mut reader = Reader::new(body.as_bytes()).ok()?;
+    let opened = open(&mut reader, "Envelope") && open(&mut reader, "Body");
+    if !opened || !reader.child().ok()? || reader.name().1 != "Fault" {
+        return None;
     }
-    let mut fault = fault?;
+    let mut fault = Fault::default();
+    let mut summary = String::new();
+    walk(&mut reader, &mut fault, &mut summary).ok()?;
     if fault.entries.is_empty() {
         fault.entries.push(Entry::default());
     }
@@ -142,32 +102,64 @@ pub(crate) fn find(body: &str) -> Option<Fault> {
     Some(fault)
 }
 
-fn keep(fault: &mut Fault, name: &str, text: &str, summary: &mut String) {
-    if text.is_empty() {
-        return;
-    }
-    let text = &text[..text.floor_char_boundary(LONGEST_TEXT)];
-    let entry = fault.entries.last_mut();
-    match (name, entry) {
-        ("faultstring", _) => text.clone_into(summary),
-        ("logfilename", _) => fault.log_file = Some(text.to_owned()),
-        ("errorcode", Some(entry)) => bare(text).clone_into(&mut entry.code),
-        ("errorsymbol", Some(entry)) => text.clone_into(&mut entry.symbol),
-        ("errormsg", Some(entry)) => text.clone_into(&mut entry.message),
-        ("ErrorCode" | "ErrorMessage", None) => {
-            fault.from_front_end = true;
-            let mut entry = Entry::default();
-            match name {
-                "ErrorCode" => bare(text).clone_into(&mut entry.code),
-                _ => text.clone_into(&mut entry.message),
-            }
-            fault.entries.push(entry);
+fn open(reader: &mut Reader<'_>, local: &str) -> bool {
+    while let Ok(true) = reader.child() {
+        if reader.name().1 == local {
+            return true;
         }
-        ("ErrorCode", Some(entry)) => bare(text).clone_into(&mut entry.code),
-        ("ErrorMessage", Some(entry)) => text.clone_into(&mut entry.message),
-        ("RequestWait", _) => fault.wait_ms = text.parse().ok(),
-        _ => {}
+        if reader.skip().is_err() {
+            return false;
+        }
     }
+    false
+}
+
+/// Reads what stands inside the element just opened.
+fn walk(reader: &mut Reader<'_>, fault: &mut Fault, summary: &mut String) -> Result<()> {
+    while reader.child()? {
+        match reader.name().1 {
+            "detail" | "siebdetail" | "errorstack" => walk(reader, fault, summary)?,
+            "error" => {
+                if fault.entries.len() < MOST_ENTRIES {
+                    fault.entries.push(Entry::default());
+                }
+                walk(reader, fault, summary)?;
+            }
+            "faultstring" => *summary = words(reader)?,
+            "logfilename" => fault.log_file = Some(words(reader)?).filter(|name| !name.is_empty()),
+            "errorcode" => {
+                let code = words(reader)?;
+                entry(fault).code = bare(&code).to_owned();
+            }
+            "errorsymbol" => entry(fault).symbol = words(reader)?,
+            "errormsg" => entry(fault).message = words(reader)?,
+            "ErrorCode" => {
+                fault.from_front_end = true;
+                let code = words(reader)?;
+                entry(fault).code = bare(&code).to_owned();
+            }
+            "ErrorMessage" => entry(fault).message = words(reader)?,
+            "RequestWait" => fault.wait_ms = words(reader)?.parse().ok(),
+            _ => reader.skip()?,
+        }
+    }
+    Ok(())
+}
+
+/// The entry being read.
+fn entry(fault: &mut Fault) -> &mut Entry {
+    if fault.entries.is_empty() {
+        fault.entries.push(Entry::default());
+    }
+    let last = fault.entries.len() - 1;
+    &mut fault.entries[last]
+}
+
+/// The text of the element just opened, shortened.
+fn words(reader: &mut Reader<'_>) -> Result<String> {
+    let text = reader.text()?;
+    let text = text.trim();
+    Ok(text[..text.floor_char_boundary(LONGEST_TEXT)].to_owned())
 }
 
 /// A code without the parentheses that On Demand puts around it (Oracle page 9.1).
@@ -176,14 +168,4 @@ fn bare(code: &str) -> &str {
         .strip_prefix('(')
         .and_then(|rest| rest.strip_suffix(')'));
     inner.unwrap_or(code).trim()
-}
-
-fn resolved(reference: &quick_xml::events::BytesRef<'_>) -> Option<String> {
-    if let Some(character) = reference.resolve_char_ref().ok()? {
-        return Some(character.to_string());
-    }
-    quick_xml::escape::resolve_predefined_entity(
-        &reference.xml_content(quick_xml::XmlVersion::Implicit1_0),
-    )
-    .map(str::to_owned)
 }

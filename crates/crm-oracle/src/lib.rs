@@ -28,6 +28,8 @@ mod picklists;
 mod position;
 mod query_page;
 mod reject;
+mod reply;
+mod rest;
 mod rows;
 mod scan;
 mod semantics;

@@ -2,21 +2,11 @@
 
 use crate::call::Call;
 use crate::decode::{finish, open_answer};
+use crate::describe::Told;
 use crm_core::Result;
 use crm_xml::{Reader, Writer};
 
 const SERVICE: &str = "urn:crmondemand/ws/mapping/";
-
-/// One field as the service names it.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mapped {
-    /// Name for people, in the user's language.
-    pub label: String,
-    /// Its tag, in version 1.0 where the object exists there.
-    pub tag: String,
-    /// The word for its type.
-    pub word: String,
-}
 
 /// Asks for the fields of an object, by its name in the Service API.
 ///
@@ -29,11 +19,11 @@ pub(crate) fn call(service_name: &str) -> Result<Call> {
     Ok(Call::new(SERVICE, "GetMapping", input.finish()?))
 }
 
-/// The fields of an answer.
+/// The fields of an answer, by their tags in version 1.0 where the object exists there.
 ///
 /// # Errors
 /// When it is none.
-pub(crate) fn fields(body: &[u8]) -> Result<Vec<Mapped>> {
+pub(crate) fn fields(body: &[u8]) -> Result<Vec<Told>> {
     let mut reader = Reader::new(body)?;
     open_answer(&mut reader, "MappingWS_GetMapping_Output")?;
     let mut fields = Vec::new();
@@ -43,7 +33,7 @@ pub(crate) fn fields(body: &[u8]) -> Result<Vec<Mapped>> {
             continue;
         }
         while reader.child()? {
-            let mut field = Mapped::default();
+            let mut field = Told::default();
             while reader.child()? {
                 match reader.name().1 {
                     "DisplayName" => field.label = reader.text()?.trim().to_owned(),
@@ -68,10 +58,11 @@ mod tests {
     fn the_recorded_answer() {
         let fields = fields(include_bytes!("../tests/fixtures/mapping_contact.xml")).unwrap();
         assert_eq!(fields.len(), 14);
-        let expected = Mapped {
+        let expected = Told {
             label: "Channels".into(),
             tag: "CustomMultiSelectPickList0".into(),
             word: "Multi-Select Picklist".into(),
+            ..Told::default()
         };
         assert!(fields.contains(&expected));
         let call = call("Service Request").unwrap();

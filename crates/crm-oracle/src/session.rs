@@ -2,19 +2,19 @@
 
 use crate::call::{Answered, Call, Trouble};
 use crate::describe::{self, DescribeCache};
-use crate::fault::Fault;
 use crate::native::Documents;
 use crate::query_page::{LARGEST_PAGE, QueryPage};
+use crate::reply::{self, Again, Refusal};
 use crate::sign_in::{self, SignInRequest, SignedIn, auth_of};
-use crate::{clock, deleted, envelope, error, fault, scan, settle, write};
+use crate::{clock, deleted, envelope, scan, settle, write};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Deletions, Error, ErrorKind, ObjectSummary,
     PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, Session, TicketKeeper, Usage,
     WriteBatch, WriteReply, Zone,
 };
-use crm_http::header::{CONTENT_TYPE, COOKIE};
+use crm_http::header::COOKIE;
 use crm_http::{
-    Allotment, HttpOptions, HttpService, Patience, Replied, Reply, Request, RetryPolicy,
+    Allotment, HttpOptions, HttpService, Method, Patience, Replied, Reply, Request, RetryPolicy,
     StatusCode, TokenCache, Unanswered, send_again,
 };
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,6 +30,8 @@ pub(crate) struct OracleSession {
     http: HttpService,
     policy: RetryPolicy,
     token: TokenCache<SignedIn>,
+    /// The session at the REST interface, while it describes.
+    rest: TokenCache<SignedIn>,
     allotment: Allotment,
     described: DescribeCache,
     /// When the next request may be sent, once the service has asked for fewer.
@@ -43,6 +45,7 @@ impl OracleSession {
             http: HttpService::new(&HttpOptions::from_account(&account))?,
             policy: RetryPolicy::from_account(&account),
             token: TokenCache::default(),
+            rest: TokenCache::default(),
             allotment: Allotment::default(),
             described: DescribeCache::default(),
             pace: Mutex::new(None),
@@ -58,6 +61,44 @@ impl OracleSession {
     /// The account's zone: the one that dates without a zone are in.
     pub(crate) fn zone(&self) -> Zone {
         self.account.zone()
+    }
+
+    /// Asks the REST interface; signs in there where needed, and once more when that session has expired.
+    ///
+    /// # Errors
+    /// What the sign-in or the network says; a refusal is a reply like any other.
+    pub(crate) async fn rest(&self, path: &str, stats: &CallStats) -> Result<Reply> {
+        let sign_in = || async { self.sign_in_request(stats).sign_in().await };
+        let to_rest = || async { self.sign_in_request(stats).to_rest().await };
+        self.token.get(sign_in).await?;
+        let mut token = self.rest.get(to_rest).await?;
+        let url = sign_in::address(&self.account, &format!("{}{path}", sign_in::REST))?;
+        let mut is_new = false;
+        loop {
+            let mut request = Request::new(Method::GET, url.clone());
+            if let Some(cookie) = token.header() {
+                request = request.header(COOKIE, cookie);
+            }
+            let attempt = || async {
+                self.allotment.admit(stats)?;
+                self.http.send(&request, None, stats).await
+            };
+            let reply = send_again(self.policy, true, stats, attempt).await?.reply;
+            // Without a session it answers so (Oracle page 2.5).
+            if reply.status != StatusCode::FORBIDDEN || is_new {
+                return Ok(reply);
+            }
+            token = self.rest.renew(&token, to_rest).await?;
+            is_new = true;
+        }
+    }
+
+    /// Gives the place at the REST interface back.
+    async fn leave_rest(&self, stats: &CallStats) {
+        if let Some(signed_in) = self.rest.forget().await {
+            let request = self.sign_in_request(stats);
+            request.sign_off(&signed_in, sign_in::REST_LOGOFF).await;
+        }
     }
 
     /// Objects described before.
@@ -131,7 +172,7 @@ impl OracleSession {
                 expired,
                 again,
                 may_be_done,
-            } = match read(&replied.reply) {
+            } = match reply::read(&replied.reply) {
                 Ok(()) => {
                     return Ok(Answered {
                         date: replied.reply.date(),
@@ -174,7 +215,7 @@ impl OracleSession {
         let url = sign_in::address(&self.account, sign_in::PATH)?;
         Ok(match token.header() {
             Some(cookie) => {
-                let body = envelope::message(None, &call.input);
+                let body = envelope::message(None, &call.input)?;
                 sign_in::post(url, call, body)?.header(COOKIE, cookie)
             }
             None => {
@@ -195,7 +236,7 @@ impl OracleSession {
             self.keep_pace(stats).await;
             let mut reply = self.http.send(request, None, stats).await?;
             // A fault comes with a status of success as well as of failure, and is looked at by itself.
-            if is_message(&reply.body) {
+            if reply::is_message(&reply.body) {
                 reply.status = StatusCode::OK;
             }
             Ok(reply)
@@ -244,106 +285,12 @@ impl OracleSession {
     }
 }
 
-/// Why a reply is none of success, and what can be done about it.
-struct Refusal {
-    error: Error,
-    fault: Option<Fault>,
-    /// A new session may cure it.
-    expired: bool,
-    again: Again,
-    may_be_done: bool,
-}
-
-enum Again {
-    Never,
-    AfterPause(Duration),
-    IfRepeatable,
-}
-
 fn unsent(error: Error) -> Trouble {
     Trouble {
         error,
         fault: None,
         may_be_done: false,
     }
-}
-
-/// Looks a reply over: a message in UTF-8 without a fault.
-fn read(reply: &Reply) -> std::result::Result<(), Box<Refusal>> {
-    let refusal = |error| Refusal {
-        error,
-        fault: None,
-        expired: false,
-        again: Again::Never,
-        may_be_done: true,
-    };
-    if let Some(charset) = reply.header(CONTENT_TYPE.as_str()).and_then(other_charset) {
-        return Err(Box::new(refusal(Error::new(
-            ErrorKind::Undecodable,
-            format!("the reply is in the character set \"{charset}\", not in UTF-8"),
-        ))));
-    }
-    if !is_message(&reply.body) {
-        let status = reply.status;
-        return Err(Box::new(Refusal {
-            // What an ended session is answered with is not documented.
-            expired: matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN),
-            may_be_done: status.is_success() || reply.may_be_done(),
-            ..refusal(error::from_no_message(reply))
-        }));
-    }
-    let text = std::str::from_utf8(&reply.body).map_err(|fault| {
-        Box::new(refusal(
-            Error::new(ErrorKind::Undecodable, "the reply is not UTF-8")
-                .with_detail(format!("The first bad byte is at {}.", fault.valid_up_to())),
-        ))
-    })?;
-    let Some(fault) = fault::find(text) else {
-        return Ok(());
-    };
-    let again = match fault.code() {
-        "SBL-ODU-01005" => Again::AfterPause(Duration::from_millis(fault.wait_ms.unwrap_or(5_000))),
-        "SBL-ODU-01006" if fault.is_timeout() => Again::IfRepeatable,
-        _ => Again::Never,
-    };
-    Err(Box::new(Refusal {
-        expired: fault.is_expiry(),
-        again,
-        may_be_done: fault.may_be_done(),
-        ..refusal(error::from_fault(&fault))
-    }))
-    .map_err(|mut refusal: Box<Refusal>| {
-        refusal.fault = Some(fault);
-        refusal
-    })
-}
-
-/// The body begins as a SOAP message does.
-fn is_message(body: &[u8]) -> bool {
-    let start = &body[..body.len().min(1_024)];
-    let start = start.trim_ascii_start();
-    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
-    start.starts_with(b"<") && start.windows(8).any(|window| window == b"Envelope")
-}
-
-/// The character set that a header names, where it is not UTF-8.
-fn other_charset(content_type: &str) -> Option<&str> {
-    let charset = content_type.split(';').skip(1).find_map(|part| {
-        let (name, value) = part.split_once('=')?;
-        let is_it = name.trim().eq_ignore_ascii_case("charset");
-        is_it.then(|| value.trim().trim_matches('"'))
-    })?;
-    let is_known = ["utf-8", "utf8", "us-ascii"]
-        .iter()
-        .any(|known| charset.eq_ignore_ascii_case(known));
-    (!is_known).then_some(charset)
-}
-
-fn not_supported(what: &str) -> Error {
-    Error::new(
-        ErrorKind::NotSupported,
-        format!("this connector cannot {what}"),
-    )
 }
 
 impl Session for OracleSession {
@@ -376,8 +323,13 @@ impl Session for OracleSession {
         Box::pin(async move {
             let mut described = Vec::with_capacity(objects.len());
             for object in objects {
-                described.push(describe::describe(self, object, stats).await?);
+                let one = describe::describe(self, object, stats).await;
+                if one.is_err() {
+                    self.leave_rest(stats).await;
+                }
+                described.push(one?);
             }
+            self.leave_rest(stats).await;
             Ok(described)
         })
     }
@@ -444,8 +396,10 @@ impl Session for OracleSession {
 
     fn close<'a>(&'a self, stats: &'a CallStats) -> BoxFuture<'a, ()> {
         Box::pin(async move {
+            self.leave_rest(stats).await;
             if let Some(signed_in) = self.token.forget().await {
-                self.sign_in_request(stats).sign_off(&signed_in).await;
+                let request = self.sign_in_request(stats);
+                request.sign_off(&signed_in, sign_in::LOGOFF).await;
             }
         })
     }

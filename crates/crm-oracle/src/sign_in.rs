@@ -6,8 +6,10 @@
 use crate::call::Call;
 use crate::envelope::{Credentials, message};
 use crate::{error, fault};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use crm_core::{Account, CallStats, Error, ErrorKind, ExposeSecret, Place, Result, SecretString};
-use crm_http::header::{CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, SET_COOKIE};
+use crm_http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderName, HeaderValue, SET_COOKIE};
 use crm_http::{
     Allotment, Fresh, HttpService, Method, Reply, Request, RetryPolicy, Url, send_again,
 };
@@ -15,6 +17,11 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 /// Where every message goes (Oracle page 1.2).
 pub(crate) const PATH: &str = "/Services/Integration";
+/// What ends a session.
+pub(crate) const LOGOFF: &str = "/Services/Integration?command=logoff";
+/// The REST interface, and what ends a session there (Oracle page 2.5).
+pub(crate) const REST: &str = "/OnDemand/user/Rest/";
+pub(crate) const REST_LOGOFF: &str = "/OnDemand/user/Rest/Connection?action=logoff";
 /// What the usage page shows where the option does not say.
 const CLIENT_NAME: &str = "crm_fdw";
 const COOKIE_NAME: &str = "JSESSIONID=";
@@ -85,7 +92,7 @@ pub(crate) fn with_credentials(account: &Account, input: &str) -> Result<String>
         password: account.require_secret("password")?,
         client_name: account.get("client_name").unwrap_or(CLIENT_NAME),
     };
-    Ok(message(Some(&credentials), input))
+    message(Some(&credentials), input)
 }
 
 impl SignInRequest<'_> {
@@ -161,12 +168,39 @@ impl SignInRequest<'_> {
         Ok(replied.reply)
     }
 
-    /// Signs off. The service frees the session's place when it likes (Oracle page 2.1); whatever it says, it is over.
-    pub(crate) async fn sign_off(&self, signed_in: &SignedIn) {
-        let (Some(cookie), Ok(url)) = (
-            signed_in.header(),
-            address(self.account, &format!("{PATH}?command=logoff")),
-        ) else {
+    /// Signs in to the REST interface, which has sessions of its own (Oracle page 2.5). Only after the credentials have
+    /// proved good, since a refusal is not remembered here.
+    ///
+    /// # Errors
+    /// When it gives no session.
+    pub(crate) async fn to_rest(&self) -> Result<Fresh<SignedIn>> {
+        let username = username(self.account)?;
+        let password = self.account.require_secret("password")?;
+        let pair = format!("{username}:{}", password.expose_secret());
+        let mut basic = HeaderValue::from_str(&format!("Basic {}", STANDARD.encode(pair)))
+            .map_err(|_| Error::new(ErrorKind::OptionValue, "the credentials cannot be sent"))?;
+        basic.set_sensitive(true);
+        let url = address(self.account, &format!("{REST}Connection"))?;
+        let reply = self
+            .send(&Request::new(Method::GET, url).header(AUTHORIZATION, basic))
+            .await?;
+        match cookie_of(&reply) {
+            Some(cookie) if reply.status.is_success() => Ok(Fresh {
+                token: SignedIn {
+                    cookie: Some(cookie),
+                },
+                life: None,
+            }),
+            _ => {
+                Err(error::from_no_message(&reply).in_context("the REST interface gave no session"))
+            }
+        }
+    }
+
+    /// Signs off at `path`. The service frees the session's place when it likes (Oracle page 2.1); whatever it says, it
+    /// is over.
+    pub(crate) async fn sign_off(&self, signed_in: &SignedIn, path: &str) {
+        let (Some(cookie), Ok(url)) = (signed_in.header(), address(self.account, path)) else {
             return;
         };
         let request = Request::new(Method::GET, url).header(COOKIE, cookie);

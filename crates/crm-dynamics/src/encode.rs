@@ -173,13 +173,13 @@ fn several(
                 .map(|part| choice(field, part, choices, is_raw))
                 .collect()
         }
-        Value::Text(raw) if is_raw => {
+        // A text shows the numbers one behind the other, unless somebody has written labels.
+        Value::Text(raw) if is_raw || are_numbers(raw) => {
             let parts = raw.split(',').map(|part| Value::Text(part.to_owned()));
             parts
                 .map(|part| choice(field, &part, choices, true))
                 .collect()
         }
-        // As labels are read from a record: one behind the other (section 12).
         Value::Text(labels) => {
             let parts = labels
                 .split(';')
@@ -197,6 +197,11 @@ fn several(
     } else {
         Wire::Choices(numbers)
     })
+}
+
+fn are_numbers(text: &str) -> bool {
+    text.split(',')
+        .all(|part| part.trim().parse::<i32>().is_ok())
 }
 
 fn guid(field: &WriteField, kind: Kind, value: &Value) -> Result<String, Box<Reject>> {

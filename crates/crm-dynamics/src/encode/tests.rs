@@ -117,6 +117,7 @@ fn values_of_every_type() {
             text("One; Three"),
             Ok("\"1,3\""),
         ),
+        ("MultiSelectPicklistType", PLAIN, text("3,1"), Ok("\"3,1\"")),
         (
             "MultiSelectPicklistType",
             CopyPaste,

@@ -144,11 +144,6 @@ impl Connector for Dynamics {
         Route::Calls
     }
 
-    /// The primary key may be given on create (Dynamics page 7.1).
-    fn takes_identifiers(&self, _object: &str) -> bool {
-        true
-    }
-
     fn estimate_write_calls(&self, operation: Operation, _route: Route, records: f64) -> f64 {
         write::estimate_calls(operation, records)
     }

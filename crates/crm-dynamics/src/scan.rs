@@ -180,7 +180,7 @@ fn is_single(query: &RemoteQuery) -> bool {
 }
 
 /// The address of the first page.
-fn first_link(session: &DynamicsSession, prepared: &Prepared) -> Result<String> {
+pub(crate) fn first_link(session: &DynamicsSession, prepared: &Prepared) -> Result<String> {
     let mut options = deparse::options(&prepared.query)?;
     if !is_single(&prepared.query) {
         options.retain(|(name, _)| *name != "$top");

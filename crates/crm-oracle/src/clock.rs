@@ -1,6 +1,6 @@
 //! The service's clock (Oracle page 10): it shows the user's wall clock, so that the zone is found by comparing.
 
-use crate::message::{close_message, open_output};
+use crate::envelope::{close_message, open_output};
 use crate::session::OracleSession;
 use crate::sign_in::server_time;
 use crate::zones::UserZone;

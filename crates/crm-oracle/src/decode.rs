@@ -1,6 +1,7 @@
 //! The bytes of a reply into a page of columns: the hot path. A walk over the elements puts each value straight into
 //! its column; what a record does not hold is null (Oracle page 4.1).
 
+use crate::envelope::{close_message, open_list};
 use crate::kind::FieldKind;
 use crm_core::{
     CellDecoder, ColumnType, Conversion, Error, ErrorKind, Page, PageBuilder, QueryField, Raw,
@@ -8,8 +9,6 @@ use crm_core::{
     parse_wall_clock,
 };
 use crm_xml::Reader;
-
-const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 
 /// One reply to a query.
 #[derive(Debug, Default)]
@@ -28,6 +27,8 @@ pub(crate) struct QueryReply {
 #[derive(Debug)]
 pub(crate) struct PageDecoder {
     object: String,
+    /// Name of the list of records.
+    list: String,
     identifier: String,
     entries: Vec<Entry>,
     cells: Vec<CellDecoder>,
@@ -42,59 +43,12 @@ struct Entry {
     columns: Vec<usize>,
 }
 
-/// Opens the answer to an operation in a reply.
-///
-/// # Errors
-/// [`ErrorKind::Undecodable`] when the reply is no answer to it.
-pub(crate) fn open_answer(reader: &mut Reader<'_>, output: &str) -> Result<()> {
-    let found = reader.child_named(SOAP, "Envelope")?
-        && reader.child_named(SOAP, "Body")?
-        && reader.child()?
-        && reader.name().1 == output;
-    if found { Ok(()) } else { Err(unasked()) }
-}
-
-/// Opens the list of records in a reply to a query.
-///
-/// # Errors
-/// As [`open_answer`].
-pub(crate) fn open_list(reader: &mut Reader<'_>, object: &str) -> Result<()> {
-    open_answer(reader, &format!("{object}QueryPage_Output"))?;
-    while reader.child()? {
-        if reader.name().1.strip_prefix("ListOf") == Some(object) {
-            return Ok(());
-        }
-        reader.skip()?;
-    }
-    Err(unasked())
-}
-
 /// Paging goes by identifiers.
 pub(crate) fn without_identifier() -> Error {
     Error::new(
         ErrorKind::Undecodable,
         "the reply holds a record without its identifier",
     )
-}
-
-fn unasked() -> Error {
-    Error::new(
-        ErrorKind::Undecodable,
-        "the reply is not what was asked for",
-    )
-}
-
-/// Comes to the end of the document behind a list or an answer that is closed: a reply that was cut is no reply.
-///
-/// # Errors
-/// [`ErrorKind::Undecodable`].
-pub(crate) fn finish(reader: &mut Reader<'_>) -> Result<()> {
-    for _around in ["answer", "body", "envelope", "document"] {
-        while reader.child()? {
-            reader.skip()?;
-        }
-    }
-    Ok(())
 }
 
 impl PageDecoder {
@@ -114,6 +68,7 @@ impl PageDecoder {
             }
         }
         Self {
+            list: format!("ListOf{object}"),
             object: object.to_owned(),
             identifier: identifier.to_owned(),
             entries,
@@ -139,7 +94,7 @@ impl PageDecoder {
     /// [`ErrorKind::Undecodable`] when it is not one.
     pub(crate) fn reply(&self, body: &[u8]) -> Result<QueryReply> {
         let mut reader = Reader::new(body)?;
-        open_list(&mut reader, &self.object)?;
+        open_list(&mut reader, &self.list)?;
         let mut reply = QueryReply {
             last: last_page(&reader)?,
             count: reader
@@ -159,7 +114,7 @@ impl PageDecoder {
             builder.end_record();
             reply.ids.push(id.ok_or_else(without_identifier)?);
         }
-        finish(&mut reader)?;
+        close_message(&mut reader)?;
         reply.page = builder.finish(body.len());
         Ok(reply)
     }

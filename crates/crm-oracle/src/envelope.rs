@@ -1,7 +1,7 @@
-//! The SOAP envelope around an operation (Oracle page 1.3, 2.2).
+//! The SOAP envelope around an operation and its answer (Oracle page 1.3, 2.2).
 
 use crm_core::{Error, ErrorKind, ExposeSecret, Result, SecretString};
-use crm_xml::Writer;
+use crm_xml::{Reader, Writer};
 
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 /// With this namespace the service takes credentials without opening a session (Oracle page 2.2).
@@ -48,6 +48,59 @@ pub(crate) fn message(credentials: Option<&Credentials<'_>>, input: &str) -> Res
             "the credentials hold a character that cannot be sent",
         )
     })
+}
+
+/// Opens the list inside the one element of a message's body. The vendor's answers are known by local names: which
+/// namespace a list is in depends on the interface and its age (Oracle page 1.4).
+///
+/// # Errors
+/// When the document is no such message.
+pub(crate) fn open_list(reader: &mut Reader<'_>, name: &str) -> Result<()> {
+    open_output(reader)?;
+    while reader.child()? {
+        if reader.name().1 == name {
+            return Ok(());
+        }
+        reader.skip()?;
+    }
+    Err(reader.refuse(&format!("it has no {name}")))
+}
+
+/// Reads to the end of a message whose list has been read: what ends too early is no answer.
+///
+/// # Errors
+/// When the rest is malformed or missing.
+pub(crate) fn close_message(reader: &mut Reader<'_>) -> Result<()> {
+    // The output, the body, the envelope; then there is nothing.
+    for _ in 0..4 {
+        while reader.child()? {
+            reader.skip()?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens the one element of a message's body.
+///
+/// # Errors
+/// When the document is no message.
+pub(crate) fn open_output(reader: &mut Reader<'_>) -> Result<()> {
+    if !reader.child()? || reader.name().1 != "Envelope" {
+        return Err(reader.refuse("it is no message"));
+    }
+    loop {
+        if !reader.child()? {
+            return Err(reader.refuse("it has no body"));
+        }
+        if reader.name().1 == "Body" {
+            break;
+        }
+        reader.skip()?;
+    }
+    match reader.child()? {
+        true => Ok(()),
+        false => Err(reader.refuse("its body is empty")),
+    }
 }
 
 #[cfg(test)]

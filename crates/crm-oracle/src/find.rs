@@ -1,17 +1,15 @@
 //! Records by the value of one field, for the few reads that are no scan: upserts and settling.
 
-use crate::call::{Call, data_service, query_namespace};
 use crate::deparse;
-use crate::message::{close_message, open_list};
+use crate::envelope::{close_message, open_list};
+use crate::query_page::QueryPage;
 use crate::session::OracleSession;
 use crate::tags::is_row_id;
 use crm_core::{CallStats, Error, ErrorKind, Filter, Result, Value};
-use crm_xml::{Reader, Writer};
+use crm_xml::Reader;
 
 /// Values in one search specification: a client is known to send as many (Oracle page 4.2).
 pub(crate) const VALUES_IN_QUERY: usize = 50;
-/// Records of a page (Oracle page 4.1).
-const PAGE: usize = 100;
 
 /// One record: its identifier, and the field it was found by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,14 +31,22 @@ pub(crate) async fn by_field(
     stats: &CallStats,
 ) -> Result<Vec<Found>> {
     let mut found = Vec::new();
+    let mut tags = vec![identifier];
+    if field != identifier {
+        tags.push(field);
+    }
     for wanted in values.chunks(VALUES_IN_QUERY) {
         let condition = deparse::filter(&condition(field, wanted))?;
         let mut start = 0;
         loop {
-            let call = page(session, object, identifier, field, &condition, start)?;
-            let answered = session.call(&call, stats).await?;
+            let page = QueryPage {
+                spec: Some(&condition),
+                start,
+                ..session.query_page(object, &tags)
+            };
+            let answered = session.call(&page.call()?.for_data(), stats).await?;
             let (records, is_last) = read(&answered.body, object, identifier, field)?;
-            start += records.len();
+            start += records.len() as u64;
             let is_done = is_last || records.is_empty();
             found.extend(records);
             if is_done {
@@ -97,35 +103,6 @@ fn escaped(text: &str) -> String {
         escaped.push(character);
     }
     escaped
-}
-
-fn page(
-    session: &OracleSession,
-    object: &str,
-    identifier: &str,
-    field: &str,
-    condition: &str,
-    start: usize,
-) -> Result<Call> {
-    let service = data_service(object, session.custom_tags());
-    let operation = format!("{object}QueryPage");
-    let mut input = Writer::new();
-    input.open(format!("{operation}_Input"), &[("xmlns", &service)]);
-    input.open(
-        format!("ListOf{object}"),
-        &[
-            ("xmlns", &query_namespace(object)),
-            ("pagesize", &PAGE.to_string()),
-            ("startrownum", &start.to_string()),
-        ],
-    );
-    input.open(object.to_owned(), &[("searchspec", condition)]);
-    let order = [("sortorder", "ASC"), ("sortsequence", "1")];
-    input.leaf(identifier.to_owned(), &order, "");
-    if field != identifier {
-        input.leaf(field.to_owned(), &[], "");
-    }
-    Ok(Call::new(service, operation, input.finish()?).for_data())
 }
 
 fn read(body: &[u8], object: &str, identifier: &str, field: &str) -> Result<(Vec<Found>, bool)> {

@@ -1,8 +1,8 @@
 //! The mapping service: labels, tags and types of the fields that the company's layouts show (Oracle page 3.2).
 
 use crate::call::Call;
-use crate::decode::{finish, open_answer};
 use crate::describe::Told;
+use crate::envelope::{close_message, open_output};
 use crm_core::Result;
 use crm_xml::{Reader, Writer};
 
@@ -25,7 +25,7 @@ pub(crate) fn call(service_name: &str) -> Result<Call> {
 /// When it is none.
 pub(crate) fn fields(body: &[u8]) -> Result<Vec<Told>> {
     let mut reader = Reader::new(body)?;
-    open_answer(&mut reader, "MappingWS_GetMapping_Output")?;
+    open_output(&mut reader)?;
     let mut fields = Vec::new();
     while reader.child()? {
         if reader.name().1 != "ListOfField" {
@@ -46,7 +46,7 @@ pub(crate) fn fields(body: &[u8]) -> Result<Vec<Told>> {
             fields.push(field);
         }
     }
-    finish(&mut reader)?;
+    close_message(&mut reader)?;
     Ok(fields)
 }
 

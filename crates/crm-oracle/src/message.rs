@@ -4,6 +4,7 @@
 //! was found, so that no message mixes keys, which the vendor refuses (Oracle page 6.2).
 
 use crate::call::{Call, data_namespace, data_service};
+use crate::envelope::{close_message, open_list};
 use crate::rows::{Row, Rows};
 use crate::tags::is_row_id;
 use crm_core::{Error, ErrorKind, Result};
@@ -109,59 +110,6 @@ pub(crate) fn ids(body: &[u8], all: &Rows, n_sent: usize) -> Result<Vec<String>>
             told.len()
         ),
     ))
-}
-
-/// Opens the list inside the one element of a message's body. The vendor's answers are known by local names: which
-/// namespace a list is in depends on the interface and its age (Oracle page 1.4).
-///
-/// # Errors
-/// When the document is no such message.
-pub(crate) fn open_list(reader: &mut Reader<'_>, name: &str) -> Result<()> {
-    open_output(reader)?;
-    while reader.child()? {
-        if reader.name().1 == name {
-            return Ok(());
-        }
-        reader.skip()?;
-    }
-    Err(reader.refuse(&format!("it has no {name}")))
-}
-
-/// Reads to the end of a message whose list has been read: what ends too early is no answer.
-///
-/// # Errors
-/// When the rest is malformed or missing.
-pub(crate) fn close_message(reader: &mut Reader<'_>) -> Result<()> {
-    // The output, the body, the envelope; then there is nothing.
-    for _ in 0..4 {
-        while reader.child()? {
-            reader.skip()?;
-        }
-    }
-    Ok(())
-}
-
-/// Opens the one element of a message's body.
-///
-/// # Errors
-/// When the document is no message.
-pub(crate) fn open_output(reader: &mut Reader<'_>) -> Result<()> {
-    if !reader.child()? || reader.name().1 != "Envelope" {
-        return Err(reader.refuse("it is no message"));
-    }
-    loop {
-        if !reader.child()? {
-            return Err(reader.refuse("it has no body"));
-        }
-        if reader.name().1 == "Body" {
-            break;
-        }
-        reader.skip()?;
-    }
-    match reader.child()? {
-        true => Ok(()),
-        false => Err(reader.refuse("its body is empty")),
-    }
 }
 
 #[cfg(test)]

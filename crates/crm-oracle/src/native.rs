@@ -1,8 +1,9 @@
 //! A query in the service's own words, passed through as it is: an object, in parentheses the fields wanted, and a
 //! search specification (spec S-14). A document a record.
 
-use crate::decode::{finish, last_page, open_list, without_identifier};
+use crate::decode::{last_page, without_identifier};
 use crate::describe;
+use crate::envelope::{close_message, open_list};
 use crate::kind::FieldKind;
 use crate::objects;
 use crate::position::Position;
@@ -160,7 +161,7 @@ fn documents(body: &[u8], object: &str, wanted: &[&str]) -> Result<Found> {
     };
     let kinds: Vec<_> = wanted.iter().map(|tag| kind_of(tag)).collect();
     let mut reader = Reader::new(body)?;
-    open_list(&mut reader, object)?;
+    open_list(&mut reader, &format!("ListOf{object}"))?;
     let mut found = Found {
         last: last_page(&reader)?,
         ..Found::default()
@@ -187,7 +188,7 @@ fn documents(body: &[u8], object: &str, wanted: &[&str]) -> Result<Found> {
             .collect();
         found.documents.push(Value::Object(document).to_string());
     }
-    finish(&mut reader)?;
+    close_message(&mut reader)?;
     Ok(found)
 }
 

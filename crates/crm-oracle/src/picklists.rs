@@ -1,7 +1,7 @@
 //! Picklists: their codes, and what people see in their place (Oracle page 7).
 
 use crate::call::Call;
-use crate::message::{close_message, open_list};
+use crate::envelope::{close_message, open_list};
 use crm_core::{EnumerationValue, Result};
 use crm_xml::{Reader, Writer};
 

@@ -2,9 +2,8 @@
 
 use crate::call::Call;
 use crate::clock::parse_wall;
+use crate::envelope::{close_message, open_output};
 use crate::find::VALUES_IN_QUERY;
-use crate::message::close_message;
-use crate::message::open_output;
 use crate::session::OracleSession;
 use crm_core::{CallStats, Error, ErrorKind, Result};
 use crm_xml::{Reader, Writer};

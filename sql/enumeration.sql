@@ -151,10 +151,15 @@ BEGIN
     IF own.enumeration IS NOT NULL THEN
         source := own;
     ELSE
-        -- The field itself has none: it may hold values of another field's.
-        SELECT f.label, f.enumeration, f.listed INTO source
-            FROM crm.enumerated_fields(place.server, split_part(coalesce(enumeration, into_name), '.', 1)) f
-            WHERE coalesce(enumeration, into_name) LIKE '%.%' AND f.enumeration = coalesce(enumeration, into_name);
+        -- The field itself has none: it may hold values of another field's, or of a global one.
+        IF coalesce(enumeration, into_name) LIKE '%.%' THEN
+            SELECT f.label, f.enumeration, f.listed INTO source
+                FROM crm.enumerated_fields(place.server, split_part(coalesce(enumeration, into_name), '.', 1)) f
+                WHERE f.enumeration = coalesce(enumeration, into_name);
+        ELSE
+            SELECT f.label, f.enumeration, f.listed INTO source
+                FROM crm.global_enumeration(place.server, coalesce(enumeration, into_name)) f;
+        END IF;
         into_name := source.enumeration;
     END IF;
     IF source.enumeration IS NULL AND enumeration IS NULL THEN
@@ -212,6 +217,7 @@ BEGIN
     INSERT INTO crm.enumeration_field (server, object, field, enumeration)
         SELECT sync_enumerations.server, f.object, f.field, f.enumeration
         FROM jsonb_to_recordset(fields) AS f (object text, field text, enumeration text)
+        WHERE f.field IS NOT NULL
         ON CONFLICT DO NOTHING;
 END
 $$;

@@ -108,7 +108,7 @@ RETURNS SETOF jsonb
 LANGUAGE sql
 SET search_path = pg_catalog, pg_temp
 AS $$
-    SELECT document::jsonb - 'attributes' FROM crm.native_query(server, query) AS document
+    SELECT document::jsonb - crm.record_annotations(server) FROM crm.native_query(server, query) AS document
 $$;
 COMMENT ON FUNCTION crm.query(text, text) IS 'records of a query in the CRM''s own language, as jsonb';
 
@@ -129,6 +129,7 @@ COMMENT ON FUNCTION crm.progress_reports IS 'used by the view crm.progress';
 COMMENT ON FUNCTION crm.counters IS 'used by the views crm.stat_servers and crm.stat_tables';
 COMMENT ON FUNCTION crm.remote_objects IS 'used by crm.tables';
 COMMENT ON FUNCTION crm.native_query IS 'used by crm.query';
+COMMENT ON FUNCTION crm.record_annotations IS 'used by crm.query: names that a CRM adds to each record beside its fields';
 COMMENT ON FUNCTION crm.canonical_id IS 'used by crm.fetch: an identifier as the CRM writes it';
 COMMENT ON FUNCTION crm.identifier_column IS 'the column of a foreign table that identifies records';
 COMMENT ON FUNCTION crm.identifiers_type IS 'used where identifiers come as texts: the type of a list that can be compared with those of a foreign table';
@@ -140,7 +141,8 @@ COMMENT ON FUNCTION crm.follow_changes IS 'used by crm.sync: the next scan of a 
 COMMENT ON FUNCTION crm.followed_changes IS 'used by crm.sync: what that scan has come to';
 COMMENT ON FUNCTION crm.drift IS 'used by crm.diff: how a foreign table differs from the CRM today';
 COMMENT ON FUNCTION crm.uncollected IS 'used by crm.diff: remote objects without a foreign table in a schema';
-COMMENT ON FUNCTION crm.enumerated_fields IS 'used by crm.sync_enumerations: fields that have an enumeration';
+COMMENT ON FUNCTION crm.enumerated_fields IS 'used by crm.sync_enumerations: fields that have an enumeration, and global enumerations';
+COMMENT ON FUNCTION crm.global_enumeration IS 'used by crm.sync_enumeration: a global enumeration by its name';
 COMMENT ON FUNCTION crm.name_progress IS 'used by crm.sync: what the work under way is called in crm.progress';
 COMMENT ON FUNCTION crm.statement_is_limited IS 'used by crm.import: whether the statement has a LIMIT and may not see every row';
 COMMENT ON FUNCTION crm.calls_made IS 'used by crm.sync: calls that this session has made to a server';

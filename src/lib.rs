@@ -39,7 +39,8 @@ pub extern "C-unwind" fn _PG_init() {
     name = "enumeration",
     requires = [
         functions::catalog::collected_columns,
-        functions::enumeration::enumerated_fields
+        functions::enumeration::enumerated_fields,
+        functions::enumeration::global_enumeration
     ]
 );
 ::pgrx::extension_sql_file!(

@@ -11,6 +11,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::OnceLock;
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -128,6 +129,22 @@ where
             Err(oneshot::error::TryRecvError::Empty) => bell.wait(),
             Err(oneshot::error::TryRecvError::Closed) => return Err(thread_is_gone()),
         }
+    }
+}
+
+/// Has the network thread, if there is one yet, run `future` for what time `most` allows: for goodbyes, which nothing
+/// depends on. With `waits` the backend waits for its end, deaf to all else: only while it ends itself.
+pub fn run_aside(future: impl Future<Output = ()> + Send + 'static, most: Duration, waits: bool) {
+    let Some(Ok(runtime)) = RUNTIME.get() else {
+        return;
+    };
+    let (done, is_done) = std::sync::mpsc::channel();
+    runtime.handle.spawn(async move {
+        let _ = tokio::time::timeout(most, future).await;
+        let _ = done.send(());
+    });
+    if waits {
+        let _ = is_done.recv_timeout(most);
     }
 }
 

@@ -6,11 +6,19 @@
 use crate::guc;
 use crate::options::{account_of, connector_of};
 use crate::pg::catalog::{self, Server};
+use crate::pg::exit::at_exit;
+use crate::runtime;
 use crate::statistics;
 use crm_core::{Account, Budget, CallLimit, CallStats, Error, ErrorKind, Result, Session};
 use pgrx::pg_sys;
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long signing off may take; nobody waits for it.
+const CLOSING: Duration = Duration::from_secs(5);
+/// The same while the backend ends and waits, for all sessions together.
+const CLOSING_AT_EXIT: Duration = Duration::from_secs(1);
 
 struct Entry {
     server: pg_sys::Oid,
@@ -68,8 +76,9 @@ pub fn open(server: &Server, user: pg_sys::Oid) -> Result<Arc<dyn Session>> {
             if entries[at].account == account {
                 return Ok(Arc::clone(&entries[at].session));
             }
-            entries.swap_remove(at);
+            close([entries.swap_remove(at).session], CLOSING, false);
         }
+        at_exit(close_all);
         let session = connector.open(account.clone())?;
         entries.push(Entry {
             server: server.oid,
@@ -155,9 +164,49 @@ pub fn all() -> Vec<(String, pg_sys::Oid, Arc<dyn Session>)> {
 
 /// Forgets the sessions at a server, or at every server; gives how many there were.
 pub fn forget(server: Option<&str>) -> usize {
-    SESSIONS.with_borrow_mut(|entries| {
-        let before = entries.len();
-        entries.retain(|entry| server.is_some_and(|name| entry.account.server() != name));
-        before - entries.len()
-    })
+    let forgotten: Vec<_> = SESSIONS.with_borrow_mut(|entries| {
+        let all = std::mem::take(entries);
+        let (kept, forgotten) = all
+            .into_iter()
+            .partition(|entry| server.is_some_and(|name| entry.account.server() != name));
+        *entries = kept;
+        forgotten
+    });
+    let sessions: Vec<_> = forgotten.into_iter().map(|entry| entry.session).collect();
+    let n_sessions = sessions.len();
+    close(sessions, CLOSING, false);
+    n_sessions
+}
+
+/// Signs off where somebody is signed in; whoever still holds such a session and asks it for something signs in anew.
+fn close(sessions: impl IntoIterator<Item = Arc<dyn Session>>, most: Duration, waits: bool) {
+    let open = sessions
+        .into_iter()
+        .filter(|session| session.signed_in().is_some());
+    let open: Vec<_> = open.collect();
+    if open.is_empty() {
+        return;
+    }
+    let goodbyes = async move {
+        for session in open {
+            session.close(&CallStats::default()).await;
+        }
+    };
+    runtime::run_aside(goodbyes, most, waits);
+}
+
+fn close_all() {
+    // The backend is ending: what is held here may have been dropped, and nothing may be raised.
+    let sessions = SESSIONS.try_with(|entries| {
+        entries
+            .try_borrow_mut()
+            .map(|mut all| std::mem::take(&mut *all))
+    });
+    if let Ok(Ok(entries)) = sessions {
+        close(
+            entries.into_iter().map(|entry| entry.session),
+            CLOSING_AT_EXIT,
+            true,
+        );
+    }
 }

@@ -38,7 +38,8 @@ pub fn explain_scan(
             let (label, text) = told(note, text);
             explain.text(label, &text);
         }
-        explain.text("Transport", "rest");
+        let option = |name: &str| table.server.option(name).map(str::to_owned);
+        explain.text("Transport", table.connector.transport(&option));
         if explain.shows_costs() {
             explain.integer("Estimated Remote Rows", plan.estimated_rows.round() as u64);
             // A data call brings one page.

@@ -383,8 +383,8 @@ fn keys_of(
     {
         *told_of_variants = true;
         notice!(
-            "identifier \"{first}\" equals no record's: stored identifiers have their long form, as {} gives ({} such here)",
-            "crm.id18()",
+            "identifier \"{first}\" equals no record's: {} ({} such here)",
+            table.connector.canonical_form(),
             variants.len()
         );
     }

@@ -1,6 +1,7 @@
 //! A query in the CRM's own language (S-14).
 
 use crate::error::OrRaise;
+use crate::options::connector_of;
 use crate::pg::catalog::{current_user, server_by_name};
 use crate::runtime::Scan;
 use crate::session;
@@ -24,6 +25,13 @@ fn native_query(server: &str, query: &str) -> SetOfIterator<'static, String> {
         page: Page::default(),
         row: 0,
     })
+}
+
+/// Names that the CRM adds to each record of a native query beside its fields.
+#[pg_extern(strict, stable)]
+fn record_annotations(server: &str) -> Vec<&'static str> {
+    let connector = connector_of(&server_by_name(server)).or_raise();
+    connector.annotations().to_vec()
 }
 
 struct Documents {

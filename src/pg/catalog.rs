@@ -26,6 +26,16 @@ pub struct Server {
     pub wrapper_options: RawOptions,
 }
 
+impl Server {
+    /// One of its options.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        let mut options = self.options.iter();
+        options
+            .find(|(option, _)| option == name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
 /// A user mapping.
 #[derive(Clone, Debug)]
 pub struct Mapping {

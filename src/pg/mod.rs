@@ -4,6 +4,7 @@
 pub mod catalog;
 pub mod compat;
 pub mod datum;
+pub mod exit;
 pub mod explain;
 pub mod expr;
 pub mod files;

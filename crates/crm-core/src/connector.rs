@@ -8,7 +8,9 @@ use crate::error::Result;
 use crate::options::OptionDef;
 use crate::page::Page;
 use crate::query::{AggregateFunction, Operator, RemoteQuery};
-use crate::schema::{Conversion, FieldFacts, ObjectSummary, RemoteField, RemoteObject};
+use crate::schema::{
+    Conversion, Enumeration, FieldFacts, ObjectSummary, RemoteField, RemoteObject,
+};
 use crate::stats::CallStats;
 use crate::temporal::Zone;
 use crate::value::Value;
@@ -187,6 +189,21 @@ pub trait Connector: Send + Sync {
     /// The canonical form of an identifier in any form the CRM takes.
     fn canonical_key(&self, text: &str) -> Option<String>;
 
+    /// What a user is told of an identifier that is a [`KeyForm::Variant`]: the form that records carry.
+    fn canonical_form(&self) -> &'static str {
+        "records carry them in one form only, and crm.fetch() finds them by the others"
+    }
+
+    /// Names that the CRM adds to each record of a native query beside its fields.
+    fn annotations(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The kind of interface that a scan goes over, for EXPLAIN; `server` looks up options of the foreign server.
+    fn transport(&self, _server: &dyn Fn(&str) -> Option<String>) -> &'static str {
+        "rest"
+    }
+
     /// The query as it will be sent, for EXPLAIN.
     ///
     /// # Errors
@@ -267,6 +284,17 @@ pub trait Session: Send + Sync {
         _stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<RemoteObject>> {
         Box::pin(std::future::ready(Ok(object)))
+    }
+
+    /// The enumerations of the account that belong to no object (N-1), used by some field or by none.
+    ///
+    /// # Errors
+    /// When the CRM cannot be asked.
+    fn global_enumerations<'a>(
+        &'a self,
+        _stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Vec<Enumeration>>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
     }
 
     /// Starts reading; nothing is sent before the first page is asked for.

@@ -56,8 +56,8 @@ pub use plain::Plain;
 pub use query::{Aggregate, AggregateFunction, Filter, Operator, QueryField, RemoteQuery, Sort};
 pub use rules::{Decision, Pushdown, Refusal, decide};
 pub use schema::{
-    Conversion, EnumerationValue, FieldFacts, ObjectSummary, RecordVariant, RemoteField,
-    RemoteObject,
+    Conversion, Enumeration, EnumerationValue, FieldFacts, ObjectSummary, RecordVariant,
+    RemoteField, RemoteObject,
 };
 pub use secrecy::{ExposeSecret, SecretString};
 pub use stats::{CallStats, Counts};

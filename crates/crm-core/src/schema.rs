@@ -97,6 +97,17 @@ pub struct RemoteField {
     pub references: Vec<String>,
 }
 
+/// An enumeration that belongs to no object (spec N-1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enumeration {
+    /// Its name, as [`RemoteField::enumeration`] says it.
+    pub name: String,
+    /// Name for people.
+    pub label: String,
+    /// Its values, in the vendor's order.
+    pub values: Vec<EnumerationValue>,
+}
+
 /// One value of an enumeration (spec N-1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnumerationValue {

@@ -72,6 +72,14 @@ impl Connector for Dynamics {
         options::OPTIONS
     }
 
+    fn annotations(&self) -> &'static [&'static str] {
+        &["@odata.etag", "@odata.id", "@odata.editLink"]
+    }
+
+    fn transport(&self, server: &dyn Fn(&str) -> Option<String>) -> &'static str {
+        options::transport(server)
+    }
+
     fn is_vendor_host(&self, url: &str) -> bool {
         options::is_vendor_host(url)
     }

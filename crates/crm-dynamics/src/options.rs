@@ -35,6 +35,16 @@ const DATA_HOSTS: &[&str] = &[
     ".dynamics.cn",
 ];
 
+/// What a scan goes over, as far as the options tell: sign-in by WS-Trust leads to the SOAP service alone, and what an
+/// older server on premise offers is found out by asking.
+pub(crate) fn transport(server: &dyn Fn(&str) -> Option<String>) -> &'static str {
+    match (server("auth").as_deref(), server("deployment").as_deref()) {
+        (Some("ws_trust"), _) => "soap",
+        (None, Some("on_premise")) => "rest or soap",
+        _ => "rest",
+    }
+}
+
 pub(crate) const OPTIONS: &[OptionDef] = &[
     OptionDef::plain(
         "deployment",

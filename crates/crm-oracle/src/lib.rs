@@ -75,6 +75,10 @@ impl Connector for Oracle {
         options::OPTIONS
     }
 
+    fn transport(&self, _server: &dyn Fn(&str) -> Option<String>) -> &'static str {
+        "soap"
+    }
+
     fn is_vendor_host(&self, url: &str) -> bool {
         options::is_vendor_host(url)
     }

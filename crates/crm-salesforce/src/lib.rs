@@ -95,6 +95,14 @@ impl Connector for Salesforce {
         ids::canonical(text)
     }
 
+    fn canonical_form(&self) -> &'static str {
+        "stored identifiers have their long form, as crm.id18() gives"
+    }
+
+    fn annotations(&self) -> &'static [&'static str] {
+        &["attributes"]
+    }
+
     fn deparse(&self, query: &RemoteQuery) -> Result<String> {
         deparse::query(query)
     }

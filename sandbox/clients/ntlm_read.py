@@ -12,6 +12,11 @@ from pathlib import Path
 import requests
 from requests_ntlm import HttpNtlmAuth
 
+SERVICES = "http://schemas.microsoft.com/xrm/2011/Contracts/Services"
+FETCH = f"""<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><RetrieveMultiple xmlns="{SERVICES}">
+<query i:type="b:FetchExpression" xmlns:i="http://www.w3.org/2001/XMLSchema-instance" xmlns:b="http://schemas.microsoft.com/xrm/2011/Contracts">
+<b:Query>&lt;fetch count='2'>&lt;entity name='account'/>&lt;/fetch></b:Query></query></RetrieveMultiple></s:Body></s:Envelope>"""
+
 
 def check(holds, what):
     if not holds:
@@ -43,6 +48,16 @@ def main():
     made = signed_in.post(f"{api}/accounts", json={"name": "By NTLM"})
     check(made.status_code == 204, "a row is made")
     check(signed_in.delete(made.headers["OData-EntityId"]).status_code == 204, "and deleted")
+    old = f"{known['crm2015_url']}/XRMServices/2011/Organization.svc"
+    check(requests.get(f"{known['crm2015_url']}/api/data/", verify=str(directory / "ca.pem")).status_code == 404, "before 2016 there is no Web API")
+    policy = requests.get(f"{old}?wsdl", verify=str(directory / "ca.pem")).text
+    check(":Authentication>ActiveDirectory<" in policy, "the WSDL says how to sign in")
+    fetch = signed_in.post(
+        f"{old}/web",
+        data=FETCH,
+        headers={"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{SERVICES}/IOrganizationService/RetrieveMultiple"'},
+    )
+    check(fetch.status_code == 200 and fetch.text.count("<b:Entity>") == 2, "but there is SOAP")
     for name, word in [(user, "wrong"), ("OTHER\\tester", password), ("CONTOSO\\nobody", password)]:
         refused = session(directory, name, word).get(f"{api}/WhoAmI")
         check(refused.status_code == 401, f"{name} is refused")

@@ -87,6 +87,11 @@ fn route(state: &State, request: &Request) -> Result<Reply, ApiError> {
             let pages = state.dynamics.prerender()?;
             Ok(Reply::ok(&json!({"pages": pages})))
         }
+        (Face::Dynamics, "POST", "/limits") => {
+            state.dynamics.set_limits(&request.body)?;
+            Ok(Reply::bare(204))
+        }
+        (Face::Dynamics, "GET", "/soap") => Ok(Reply::ok(&state.dynamics.soap_report())),
         (Face::Dynamics, ..) => records::route(&state.dynamics, request, path),
         (Face::Oracle, "POST", "/limits") => {
             let limits: Limits = parse(&request.body)?;
@@ -133,7 +138,7 @@ fn shared(
         }
         ("POST", "/expire_tokens") => {
             state.salesforce.doorman.expire(None);
-            state.dynamics.tokens.expire(None);
+            state.dynamics.expire_tokens();
             state.oracle.sessions.expire(None);
             done()
         }

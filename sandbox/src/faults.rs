@@ -259,6 +259,19 @@ impl Fault {
     }
 }
 
+/// A small document whose entities grow without bound.
+pub fn entity_bomb() -> String {
+    let mut out = String::from("<?xml version=\"1.0\"?><!DOCTYPE a [<!ENTITY x0 \"boom\">");
+    for level in 1..30 {
+        let below = level - 1;
+        out.push_str(&format!(
+            "<!ENTITY x{level} \"&x{below};&x{below};&x{below};&x{below};\">"
+        ));
+    }
+    out.push_str("]><a>&x29;</a>");
+    out
+}
+
 /// An endless page, piece by piece.
 pub fn huge_piece(first: bool) -> Bytes {
     let record = "{\"attributes\":{\"type\":\"Account\",\"url\":\"/services/data/v66.0/sobjects/Account/0015x00000000001AA\"},\"Id\":\"0015x00000000001AA\",\"Name\":\"more and more\"},";

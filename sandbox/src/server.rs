@@ -134,9 +134,9 @@ async fn handle_request(
         decoded.push_str(oracle::action(&request));
     }
     if dynamics::is_mine(&request.path) {
-        for line in dynamics::request_lines(&request) {
+        for mark in dynamics::marks(&request) {
             decoded.push(' ');
-            decoded.push_str(line);
+            decoded.push_str(&mark);
         }
     }
     let fault = state.faults.take(&request.method, [&target, &decoded]);
@@ -188,11 +188,12 @@ async fn outcome(
                 let reply = hold(state, request, fault).await.ok_or(Dropped)?;
                 return Ok(respond(state, &request.headers, reply));
             }
-            Kind::Huge => return Ok((endless(oracle::is_here(&request.path)), 0)),
+            Kind::Huge => {
+                let soap = oracle::is_here(&request.path) || dynamics::is_soap(&request.path);
+                return Ok((endless(soap), 0));
+            }
             Kind::Unauthorized if dynamics::is_mine(&request.path) => {
-                let token = request.header("authorization").unwrap_or_default();
-                state.dynamics.tokens.expire(token.rsplit(' ').next());
-                let reply = state.dynamics.challenge_at(&request.path);
+                let reply = state.dynamics.unauthorized(request);
                 return Ok(respond(state, &request.headers, reply));
             }
             Kind::Unauthorized if oracle::is_here(&request.path) => {
@@ -207,7 +208,7 @@ async fn outcome(
         let instead = match oracle::is_here(&request.path) {
             true => oracle::instead(fault),
             false if dynamics::is_mine(&request.path) => {
-                dynamics::errors::fault(fault).or_else(|| fault.instead(&request.path))
+                dynamics::instead(fault, &request.path).or_else(|| fault.instead(&request.path))
             }
             false => fault.instead(&request.path),
         };
@@ -230,7 +231,9 @@ async fn outcome(
             oracle::distort(fault, &mut reply);
             true
         }
-        false => dynamics::is_mine(&request.path) && dynamics::distort::distort(fault, &mut reply),
+        false => {
+            dynamics::is_mine(&request.path) && dynamics::distort(fault, &request.path, &mut reply)
+        }
     };
     if !own {
         fault.distort(&mut reply);

@@ -1,6 +1,8 @@
 //! Requests as small trees of elements with their namespaces, and text made fit for answers.
 //! Document types are refused: no client of this service sends one.
 
+use std::sync::Arc;
+
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::name::ResolveResult;
 use quick_xml::{NsReader, XmlVersion};
@@ -18,6 +20,15 @@ pub struct Node {
     pub attributes: Vec<(String, String)>,
     pub text: String,
     pub children: Vec<Node>,
+    scope: Arc<Scope>,
+}
+
+/// The prefixes an element declares, within those of its parent.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Scope {
+    parent: Option<Arc<Scope>>,
+    /// The default namespace has the empty prefix.
+    declared: Vec<(String, String)>,
 }
 
 impl Node {
@@ -32,7 +43,21 @@ impl Node {
         (!text.is_empty()).then_some(text)
     }
 
-    /// An attribute by its name.
+    /// Namespace and name of a qualified name in a value, such as that of `xsi:type`.
+    pub fn resolve(&self, name: &str) -> Option<(String, String)> {
+        let (prefix, local) = name.split_once(':').unwrap_or(("", name));
+        let mut scope = Some(&self.scope);
+        while let Some(level) = scope {
+            let known = level.declared.iter().find(|(known, _)| known == prefix);
+            if let Some((_, namespace)) = known {
+                return Some((namespace.clone(), local.to_owned()));
+            }
+            scope = level.parent.as_ref();
+        }
+        prefix.is_empty().then(|| (String::new(), local.to_owned()))
+    }
+
+    /// An attribute by its name without prefix.
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes
             .iter()
@@ -63,10 +88,12 @@ pub fn parse(body: &[u8]) -> Result<Node, String> {
                 if open.len() > MAX_DEPTH {
                     return Err("nested too deeply".to_owned());
                 }
-                open.push(node(namespace, &start)?);
+                let scope = Arc::clone(&top(&mut open)?.scope);
+                open.push(node(namespace, &start, scope)?);
             }
             Event::Empty(start) => {
-                let done = node(namespace, &start)?;
+                let scope = Arc::clone(&top(&mut open)?.scope);
+                let done = node(namespace, &start, scope)?;
                 top(&mut open)?.children.push(done);
             }
             Event::End(_) => {
@@ -104,22 +131,38 @@ fn top(open: &mut [Node]) -> Result<&mut Node, String> {
     open.last_mut().ok_or_else(|| "unexpected end".to_owned())
 }
 
-fn node(namespace: String, start: &BytesStart<'_>) -> Result<Node, String> {
+fn node(namespace: String, start: &BytesStart<'_>, parent: Arc<Scope>) -> Result<Node, String> {
     let mut attributes = Vec::new();
+    let mut declared = Vec::new();
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| error.to_string())?;
         let value = attribute
             .normalized_value(XmlVersion::Implicit1_0)
             .map_err(|error| error.to_string())?;
-        attributes.push((
-            attribute.key.local_name().as_ref().to_owned(),
-            value.into_owned(),
-        ));
+        let key: &str = attribute.key.as_ref();
+        if key == "xmlns" {
+            declared.push((String::new(), value.into_owned()));
+        } else if let Some(prefix) = key.strip_prefix("xmlns:") {
+            declared.push((prefix.to_owned(), value.into_owned()));
+        } else {
+            attributes.push((
+                attribute.key.local_name().as_ref().to_owned(),
+                value.into_owned(),
+            ));
+        }
     }
+    let scope = match declared.is_empty() {
+        true => parent,
+        false => Arc::new(Scope {
+            parent: Some(parent),
+            declared,
+        }),
+    };
     Ok(Node {
         namespace,
         name: start.local_name().as_ref().to_owned(),
         attributes,
+        scope,
         ..Node::default()
     })
 }
@@ -161,6 +204,10 @@ mod tests {
         assert_eq!(root.children[0].namespace, "urn:y");
         assert_eq!(root.children[0].attribute("c"), Some("1 < 2"));
         assert_eq!(root.children[1].namespace, "");
+        let name = |space: &str| Some((space.to_owned(), "T".to_owned()));
+        assert_eq!(root.children[0].resolve("p:T"), name("urn:y"));
+        assert_eq!(root.children[0].resolve("T"), name("urn:x"));
+        assert_eq!(root.resolve("p:T"), None);
     }
 
     #[test]

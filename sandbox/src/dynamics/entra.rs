@@ -125,6 +125,15 @@ impl Tokens {
         }
     }
 
+    /// Counts a sign-in at another service that belongs to these.
+    pub fn count(&self, signed_in: bool) {
+        let mut state = self.state();
+        match signed_in {
+            true => state.signed_in += 1,
+            false => state.refused += 1,
+        }
+    }
+
     /// Sign-ins that worked and that did not.
     pub fn report(&self) -> Value {
         let state = self.state();

@@ -10,6 +10,9 @@ use crate::salesforce::errors::Reply;
 /// Content type of data and errors.
 pub const JSON: &str = "application/json; odata.metadata=minimal";
 
+/// The page AD FS shows to browsers.
+pub const SIGN_IN_PAGE: &str = "<html><head><title>Sign In</title></head><body>Sign in with your organizational account</body></html>";
+
 /// A refused call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{status} {code}: {message}")]
@@ -20,6 +23,8 @@ pub struct Refusal {
     pub code: Cow<'static, str>,
     /// `message` on the wire.
     pub message: String,
+    /// `Retry-After` in seconds.
+    pub retry_after: Option<u64>,
 }
 
 impl Refusal {
@@ -33,6 +38,7 @@ impl Refusal {
             status,
             code: code.into(),
             message: message.into(),
+            retry_after: None,
         }
     }
 
@@ -98,16 +104,22 @@ pub fn reply(status: u16, body: impl Into<axum::body::Bytes>) -> Reply {
 
 impl From<Refusal> for Reply {
     fn from(refusal: Refusal) -> Self {
-        reply(
+        let answer = reply(
             refusal.status,
             body(&refusal.code, &refusal.message).to_string(),
-        )
+        );
+        match refusal.retry_after {
+            Some(seconds) => answer.header("Retry-After", seconds.to_string()),
+            None => answer,
+        }
     }
 }
 
 /// The answer of a fault whose usual form differs between the faces; `None` for the others.
 pub fn fault(fault: &Fault) -> Option<Reply> {
     match fault.kind {
+        // What a proxy or an expired browser session answers.
+        Kind::Html => Some(Reply::typed(200, "text/html; charset=utf-8", SIGN_IN_PAGE)),
         Kind::Deep => {
             let depth = fault.bytes.unwrap_or(100_000);
             let body = format!(

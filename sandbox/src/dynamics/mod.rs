@@ -3,9 +3,11 @@
 
 mod batch;
 mod changes;
-pub mod distort;
+mod csdl;
+mod distort;
 pub mod entra;
-pub mod errors;
+mod errors;
+mod fetch;
 mod filter;
 mod kept;
 mod metadata;
@@ -15,6 +17,8 @@ mod ntlm;
 mod query;
 mod records;
 mod rows;
+mod settings;
+mod soap;
 mod store;
 mod traffic;
 mod typed;
@@ -27,14 +31,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::faults::Fault;
 use entra::{Caller, Issuer, Tokens};
 use errors::{Refusal, reply};
 use query::{Prefer, Reader};
 use rows::{Call, Parts};
+use settings::{Limiter, Limits};
+use soap::Trust;
 use store::{RowRef, Store, Written, made_id};
 use traffic::realm;
 
-pub use traffic::{is_data, is_mine, kind, request_lines};
+pub use traffic::{is_data, is_mine, kind, marks};
 
 use crate::admin::change::Late;
 use crate::generate::Contacts;
@@ -59,6 +66,8 @@ enum Realm {
     Ifd,
     /// On-premise behind AD FS without OAuth: no Web API for strangers.
     Claims,
+    /// On-premise before the Web API, with Windows accounts.
+    Old,
 }
 
 impl Realm {
@@ -68,6 +77,7 @@ impl Realm {
             Self::Ad => "/ad",
             Self::Ifd => "/ifd",
             Self::Claims => "/claims",
+            Self::Old => "/crm2015",
         }
     }
 }
@@ -93,13 +103,18 @@ pub struct Dynamics {
     /// The query for a list that was asked last.
     last: Mutex<Option<Asked>>,
     late: Late,
+    /// Tokens of WS-Trust.
+    trust: Trust,
+    /// Members of SOAP requests that were out of place and so were not read.
+    misplaced: Mutex<Vec<String>>,
+    limiter: Limiter,
 }
 
 /// A query for a list as it was asked.
 #[derive(Clone)]
-struct Asked {
-    request: Request,
-    base: String,
+enum Asked {
+    Options { request: Box<Request>, base: String },
+    Fetch(String),
 }
 
 impl Dynamics {
@@ -125,6 +140,9 @@ impl Dynamics {
             pages: Mutex::default(),
             last: Mutex::default(),
             late: Late::default(),
+            trust: Trust::default(),
+            misplaced: Mutex::default(),
+            limiter: Limiter::default(),
         })
     }
 
@@ -144,6 +162,8 @@ impl Dynamics {
             "ad_url": format!("{}/ad", self.instance_url),
             "ifd_url": format!("{}/ifd", self.instance_url),
             "claims_url": format!("{}/claims", self.instance_url),
+            "crm2015_url": format!("{}/crm2015", self.instance_url),
+            "sts_url": format!("{}{}", self.login_url, soap::STS),
             "adfs_token_url": format!("{}/adfs/oauth2/token", self.login_url),
             "windows_username":
                 format!("{}\\{}", entra::WINDOWS_DOMAIN, entra::WINDOWS_USERS[0]),
@@ -164,7 +184,10 @@ impl Dynamics {
         *self.pages() = Pages::default();
         *self.last() = None;
         self.late.take();
+        self.limiter.set(&Limits::default());
+        self.misplaced().clear();
         let mut store = self.records_mut();
+        store.duplicate_status = 500;
         store.oldest_version = 0;
         store.rules.clear();
         store.written = Written::default();
@@ -189,10 +212,13 @@ impl Dynamics {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The query for a list that was asked last: entity set and options, decoded.
+    /// The query for a list that was asked last: entity set and options, decoded, or FetchXML.
     pub fn last_query(&self) -> Option<String> {
         let last = self.last();
-        let request = &last.as_ref()?.request;
+        let request = match last.as_ref()? {
+            Asked::Options { request, .. } => request,
+            Asked::Fetch(text) => return Some(text.clone()),
+        };
         let options: Vec<String> = request
             .query
             .iter()
@@ -205,20 +231,78 @@ impl Dynamics {
         })
     }
 
-    /// Renders every page of the query asked last, so that they are ready; says how many.
+    fn asked_soap(&self, fetch: &str) {
+        if !fetch.contains("paging-cookie") {
+            *self.last() = Some(Asked::Fetch(fetch.to_owned()));
+        }
+    }
+
+    fn misplaced(&self) -> MutexGuard<'_, Vec<String>> {
+        self.misplaced
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What stood out of place in SOAP requests since the last reset.
+    pub fn soap_report(&self) -> Value {
+        json!({"misplaced": *self.misplaced()})
+    }
+
+    /// Sets what a test may change: `{"requests", "window_s", "retry_after_s", "used",
+    /// "duplicate_status"}`.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn set_limits(&self, body: &[u8]) -> Result<(), ApiError> {
+        let limits: Limits = serde_json::from_slice(body)
+            .map_err(|error| ApiError::bad("JSON_PARSER_ERROR", error.to_string()))?;
+        if let Some(status) = limits.duplicate_status {
+            self.records_mut().duplicate_status = status;
+        }
+        self.limiter.set(&limits);
+        Ok(())
+    }
+
+    /// Ends the tokens of every way of signing in.
+    pub fn expire_tokens(&self) {
+        self.tokens.expire(None);
+        self.trust.expire();
+    }
+
+    /// The answer to a call whose sign-in is to have ended: it really has.
+    pub fn unauthorized(&self, request: &Request) -> Reply {
+        if let Some((_, false)) = soap::endpoint(&request.path) {
+            self.trust.expire();
+            return self.answer(request);
+        }
+        let token = request.header("authorization").unwrap_or_default();
+        self.tokens.expire(token.rsplit(' ').next());
+        let realm = soap::endpoint(&request.path)
+            .map(|(realm, _)| realm)
+            .or_else(|| realm(&request.path).map(|(realm, _)| realm));
+        match realm {
+            Some(Realm::Ad | Realm::Old) => ntlm::forgotten(request),
+            realm => self.challenge(realm.unwrap_or(Realm::Online)),
+        }
+    }
+
+    /// Renders every page of the query asked last, so that they are ready; says how many. FetchXML says
+    /// itself which page it wants, so its pages are rendered as they are asked.
     ///
     /// # Errors
     /// 400 where none was asked or it is refused.
     pub fn prerender(&self) -> Result<usize, ApiError> {
         let bad = |text: String| ApiError::bad("NO_QUERY", text);
-        let Some(mut asked) = self.last().clone() else {
-            return Err(bad("no list was asked for yet".to_owned()));
+        let (mut request, base) = match self.last().clone() {
+            Some(Asked::Options { request, base }) => (*request, base),
+            Some(Asked::Fetch(_)) => return Ok(0),
+            None => return Err(bad("no list was asked for yet".to_owned())),
         };
-        let set = asked.request.segments.last().cloned().unwrap_or_default();
+        let set = request.segments.last().cloned().unwrap_or_default();
         let mut pages = 0;
         loop {
             let reply = self
-                .rows(&asked.request, &[&set], &asked.base)
+                .rows(&request, &[&set], &base)
                 .map_err(|refusal| bad(refusal.to_string()))?;
             pages += 1;
             let Some(next) = query::next_link(&reply.body) else {
@@ -228,9 +312,9 @@ impl Dynamics {
                 .find("/api/data")
                 .map_or("", |at| &next[at..])
                 .to_owned();
-            let old = asked.request;
-            asked.request = Request::new(&old.method, &target, old.headers, old.body, old.host);
-            asked.request.path = old.path;
+            let old = request;
+            request = Request::new(&old.method, &target, old.headers, old.body, old.host);
+            request.path = old.path;
         }
     }
 
@@ -246,6 +330,12 @@ impl Dynamics {
 
     /// Answers a request to one of the addresses of this face.
     pub fn answer(&self, request: &Request) -> Reply {
+        if let Some((realm, web)) = soap::endpoint(&request.path) {
+            return self.soap(request, realm, web);
+        }
+        if request.path == soap::STS {
+            return self.sts(request);
+        }
         let segments: Vec<&str> = request.segments.iter().map(String::as_str).collect();
         match segments.as_slice() {
             [tenant, "oauth2", "v2.0", "token"] => self.tokens.entra(request, tenant, true),
@@ -253,19 +343,33 @@ impl Dynamics {
             [tenant, "oauth2", "token"] => self.tokens.entra(request, tenant, false),
             [tenant, "v2.0", ".well-known", "openid-configuration"]
             | [tenant, ".well-known", "openid-configuration"] => self.discovery(tenant),
-            ["adfs", "ls", ..] => Reply::typed(
-                200,
-                "text/html; charset=utf-8",
-                "<html><head><title>Sign In</title></head><body>Sign in with your organizational account</body></html>",
-            ),
+            ["adfs", "ls", ..] => {
+                Reply::typed(200, "text/html; charset=utf-8", errors::SIGN_IN_PAGE)
+            }
             _ => match realm(&request.path) {
-                Some((Realm::Claims, _)) => Reply::bare(302).header(
-                    "Location",
-                    format!("{}/adfs/ls/?wa=wsignin1.0", self.login_url),
+                Some((Realm::Claims, _)) => self.sign_in_page(),
+                Some((Realm::Old, _)) => Reply::typed(
+                    404,
+                    "text/html",
+                    "<html><body>404 - File or directory not found.</body></html>",
                 ),
                 Some((realm, _)) => self.service(request, realm),
                 None => Refusal::segment(&request.path).into(),
             },
+        }
+    }
+
+    /// Where browsers are sent to sign in.
+    fn sign_in_page(&self) -> Reply {
+        let page = format!("{}/adfs/ls/?wa=wsignin1.0", self.login_url);
+        Reply::bare(302).header("Location", page)
+    }
+
+    /// Service protection: online alone limits the requests of a window.
+    fn admit(&self, realm: Realm) -> Result<(), Refusal> {
+        match realm {
+            Realm::Online => self.limiter.admit(),
+            _ => Ok(()),
         }
     }
 
@@ -277,7 +381,7 @@ impl Dynamics {
         };
         let caller = match realm {
             Realm::Online => bearer(Issuer::Entra),
-            Realm::Ad => ntlm::user(request).map(Caller::User),
+            Realm::Ad | Realm::Old => ntlm::user(request).map(Caller::User),
             Realm::Ifd | Realm::Claims => bearer(Issuer::Adfs),
         };
         let caller = match caller {
@@ -286,12 +390,16 @@ impl Dynamics {
         };
         let depth = realm.prefix().matches('/').count() + 2;
         let reply = self
-            .versioned(request, realm, depth, caller)
+            .admit(realm)
+            .and_then(|()| self.versioned(request, realm, depth, caller))
             .unwrap_or_else(Reply::from)
             .header("REQ_ID", Uuid::new_v4().to_string());
         match realm {
             Realm::Online => reply
-                .header("x-ms-ratelimit-burst-remaining-xrm-requests", "5999")
+                .header(
+                    "x-ms-ratelimit-burst-remaining-xrm-requests",
+                    self.limiter.left().to_string(),
+                )
                 .header("x-ms-ratelimit-time-remaining-xrm-requests", "1200.00")
                 .header("x-ms-service-request-id", Uuid::new_v4().to_string()),
             _ => reply,
@@ -311,10 +419,6 @@ impl Dynamics {
     }
 
     /// 401 with where to get a token (section 2.1).
-    pub fn challenge_at(&self, path: &str) -> Reply {
-        self.challenge(realm(path).map_or(Realm::Online, |(realm, _)| realm))
-    }
-
     fn challenge(&self, realm: Realm) -> Reply {
         let (authority, resource) = match realm {
             Realm::Online => (
@@ -392,6 +496,7 @@ impl Dynamics {
                 })
                 .to_string(),
             )),
+            "$metadata" => Ok(csdl::answer(schema, request)),
             "$batch" if request.method == "POST" => {
                 batch::answer(request, &Parts { face: self, call })
             }
@@ -452,8 +557,8 @@ impl Dynamics {
             (None, []) => {
                 let query = query::parse(store, table, request, false)?;
                 if request.parameter("$skiptoken").is_none() {
-                    *self.last() = Some(Asked {
-                        request: request.clone(),
+                    *self.last() = Some(Asked::Options {
+                        request: Box::new(request.clone()),
                         base: base.to_owned(),
                     });
                 }
@@ -490,10 +595,24 @@ impl Dynamics {
         prefer: &Prefer,
         render: impl FnOnce() -> Reply,
     ) -> Result<Reply, Refusal> {
-        if store.tables[table].count() < WORTH_KEEPING || prefer.track_changes {
+        if prefer.track_changes {
             return Ok(render());
         }
         let key = format!("{base} {} {:?} {prefer:?}", request.path, request.query);
+        self.kept_page(store, table, key, || Ok(render()))
+    }
+
+    /// A page of a large table under a key that says all about it.
+    fn kept_page(
+        &self,
+        store: &Store,
+        table: usize,
+        key: String,
+        render: impl FnOnce() -> Result<Reply, Refusal>,
+    ) -> Result<Reply, Refusal> {
+        if store.tables[table].count() < WORTH_KEEPING {
+            return render();
+        }
         let version = store.version();
         {
             let mut pages = self.pages();
@@ -507,7 +626,7 @@ impl Dynamics {
                 return Ok(page.clone());
             }
         }
-        let page = render();
+        let page = render()?;
         let mut pages = self.pages();
         if pages.version == version && pages.bytes + page.body.len() <= KEPT {
             pages.bytes += page.body.len();
@@ -567,4 +686,25 @@ fn by_key<'a>(store: &'a Store, table: usize, key: &str) -> Result<RowRef<'a>, R
     let name = names::name(store, table, key)?;
     let found = names::find(store, table, &name).and_then(|id| store.tables[table].find(id));
     found.ok_or_else(|| Refusal::missing(&store.tables[table].entity.name, key))
+}
+
+/// The answer of a fault that stands in for the real one, where it is not the same on all faces.
+pub fn instead(fault: &Fault, path: &str) -> Option<Reply> {
+    match soap::version(path) {
+        Some(version) => soap::distort::instead(fault, version),
+        None => errors::fault(fault),
+    }
+}
+
+/// Changes a real answer; false for the faults that are the same on all faces.
+pub fn distort(fault: &Fault, path: &str, reply: &mut Reply) -> bool {
+    match is_soap(path) {
+        true => soap::distort::distort(fault, reply),
+        false => distort::distort(fault, reply),
+    }
+}
+
+/// Whether an address speaks SOAP.
+pub fn is_soap(path: &str) -> bool {
+    soap::version(path).is_some()
 }

@@ -54,6 +54,17 @@ pub fn user(request: &Request) -> Result<usize, Box<Reply>> {
     }
 }
 
+/// 401 to a connection whose sign-in is forgotten.
+pub fn forgotten(request: &Request) -> Reply {
+    let mut agreed = request
+        .connection
+        .ntlm
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    *agreed = (None, None);
+    offer()
+}
+
 fn refused() -> Reply {
     Reply::typed(
         401,

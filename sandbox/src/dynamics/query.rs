@@ -16,7 +16,7 @@ use crate::salesforce::errors::Reply;
 /// Most rows on a page of a standard table.
 pub const PAGE: usize = 5_000;
 /// Most rows `$count` tells of.
-const COUNT_CAP: usize = 5_000;
+pub const COUNT_CAP: usize = 5_000;
 /// Version of the metadata, as annotations tell it.
 pub const METADATA_VERSION: &str = "1144249";
 
@@ -107,13 +107,16 @@ fn split(text: &str) -> Vec<String> {
 pub struct Query {
     pub table: usize,
     pub entity: &'static Entity,
-    columns: Vec<usize>,
+    pub columns: Vec<usize>,
     expand: Vec<Expand>,
-    filter: Option<Expr>,
-    order: Vec<(Path, bool)>,
+    pub filter: Option<Expr>,
+    /// Columns, true for falling.
+    pub order: Vec<(Path, bool)>,
     top: Option<usize>,
     count: bool,
-    token: Option<Token>,
+    pub token: Option<Token>,
+    /// Choices are ordered by their labels, as FetchXML has it.
+    pub labels: bool,
     /// `$select` as it was asked for, for the context.
     selected: String,
 }
@@ -125,10 +128,81 @@ struct Expand {
     columns: Vec<String>,
 }
 
-/// Where a page begins.
-struct Token {
-    page: usize,
-    last: Uuid,
+/// Where a page begins: its number and the last row of the one before.
+pub struct Token {
+    pub page: usize,
+    pub last: Uuid,
+}
+
+impl Query {
+    /// All rows of a table, no columns.
+    pub fn of(table: usize, entity: &'static Entity) -> Self {
+        Self {
+            table,
+            entity,
+            columns: Vec::new(),
+            expand: Vec::new(),
+            filter: None,
+            order: Vec::new(),
+            top: None,
+            count: false,
+            token: None,
+            labels: false,
+            selected: String::new(),
+        }
+    }
+
+    /// Whether a row fits the condition.
+    pub fn fits(&self, store: &Store, row: RowRef<'_>) -> bool {
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| filter::holds(store, self.table, row, filter))
+    }
+
+    /// So many rows from where the token says, and whether there are more.
+    pub fn rows<'s>(&self, store: &'s Store, most: usize) -> (Vec<RowRef<'s>>, bool) {
+        let table = &store.tables[self.table];
+        let last = self.token.as_ref().map(|token| token.last);
+        if self.order.is_empty() {
+            let after: Option<Place> = last.map(place);
+            let mut rows: Vec<RowRef<'_>> = table
+                .scan(after)
+                .filter(|row| self.fits(store, *row))
+                .take(most + 1)
+                .collect();
+            let more = rows.len() > most;
+            rows.truncate(most);
+            return (rows, more);
+        }
+        let mut rows: Vec<RowRef<'_>> = table
+            .scan(None)
+            .filter(|row| self.fits(store, *row))
+            .collect();
+        rows.sort_by(|a, b| {
+            filter::compare_for_order(store, self.table, (*a, *b), &self.order, self.labels)
+        });
+        let start = last.map_or(0, |last| {
+            let found = rows.iter().position(|row| table.id(*row) == last);
+            let page = self.token.as_ref().map_or(1, |token| token.page);
+            found.map_or((page - 1) * most, |at| at + 1)
+        });
+        let end = (start + most).min(rows.len());
+        let more = end < rows.len();
+        (rows.get(start..end).unwrap_or_default().to_vec(), more)
+    }
+
+    /// How many rows fit, at most one more than the cap where there is a condition.
+    pub fn count(&self, store: &Store, cap: usize) -> usize {
+        let table = &store.tables[self.table];
+        match &self.filter {
+            None => table.count(),
+            Some(_) => table
+                .scan(None)
+                .filter(|row| self.fits(store, *row))
+                .take(cap + 1)
+                .count(),
+        }
+    }
 }
 
 /// Reads the options of a request for rows of a table.
@@ -148,18 +222,7 @@ pub fn parse(
         .filter(|(name, _)| name.starts_with('@'))
         .cloned()
         .collect();
-    let mut query = Query {
-        table,
-        entity,
-        columns: Vec::new(),
-        expand: Vec::new(),
-        filter: None,
-        order: Vec::new(),
-        top: None,
-        count: false,
-        token: None,
-        selected: String::new(),
-    };
+    let mut query = Query::of(table, entity);
     let mut select = None;
     for (name, value) in &request.query {
         match name.as_str() {
@@ -394,7 +457,7 @@ impl Reader<'_> {
             Some(_) => None,
             None => query.top.map(|top| top.min(PAGE)),
         };
-        let (rows, more) = self.rows(query, top.unwrap_or(size));
+        let (rows, more) = query.rows(self.store, top.unwrap_or(size));
         let more = more && top.is_none();
         let mut out = String::with_capacity(rows.len() * 256 + 512);
         // Writing to a text does not fail.
@@ -406,7 +469,7 @@ impl Reader<'_> {
                 self.base, query.entity.set, query.selected
             ))
         );
-        let total = query.count.then(|| self.count(query));
+        let total = query.count.then(|| query.count(self.store, COUNT_CAP));
         if let Some(total) = total {
             let _ = write!(out, ",\"@odata.count\":{}", total.min(COUNT_CAP));
         }
@@ -449,60 +512,9 @@ impl Reader<'_> {
         self.finish(reply(200, out))
     }
 
-    fn fits(&self, query: &Query, row: RowRef<'_>) -> bool {
-        query
-            .filter
-            .as_ref()
-            .is_none_or(|filter| filter::holds(self.store, query.table, row, filter))
-    }
-
-    /// So many rows from where the token says, and whether there are more.
-    fn rows(&self, query: &Query, most: usize) -> (Vec<RowRef<'_>>, bool) {
-        let table = &self.store.tables[query.table];
-        let last = query.token.as_ref().map(|token| token.last);
-        if query.order.is_empty() {
-            let after: Option<Place> = last.map(place);
-            let mut rows: Vec<RowRef<'_>> = table
-                .scan(after)
-                .filter(|row| self.fits(query, *row))
-                .take(most + 1)
-                .collect();
-            let more = rows.len() > most;
-            rows.truncate(most);
-            return (rows, more);
-        }
-        let mut rows: Vec<RowRef<'_>> = table
-            .scan(None)
-            .filter(|row| self.fits(query, *row))
-            .collect();
-        rows.sort_by(|a, b| {
-            filter::compare_for_order(self.store, query.table, (*a, *b), &query.order)
-        });
-        let start = last.map_or(0, |last| {
-            let found = rows.iter().position(|row| table.id(*row) == last);
-            let page = query.token.as_ref().map_or(1, |token| token.page);
-            found.map_or((page - 1) * most, |at| at + 1)
-        });
-        let end = (start + most).min(rows.len());
-        let more = end < rows.len();
-        (rows.get(start..end).unwrap_or_default().to_vec(), more)
-    }
-
-    fn count(&self, query: &Query) -> usize {
-        let table = &self.store.tables[query.table];
-        match &query.filter {
-            None => table.count(),
-            Some(_) => table
-                .scan(None)
-                .filter(|row| self.fits(query, *row))
-                .take(COUNT_CAP + 1)
-                .count(),
-        }
-    }
-
     /// `/accounts/$count`: a number alone, behind a byte order mark.
     pub fn count_only(&self, query: &Query) -> Reply {
-        let count = self.count(query).min(COUNT_CAP);
+        let count = query.count(self.store, COUNT_CAP).min(COUNT_CAP);
         Reply::typed(200, "text/plain", format!("\u{feff}{count}")).header("OData-Version", "4.0")
     }
 

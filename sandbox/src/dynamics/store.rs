@@ -413,6 +413,8 @@ pub struct Store {
     pub auditing: bool,
     /// Rows to refuse on demand.
     pub rules: RecordRules,
+    /// HTTP status of a duplicate that was detected: 500, or 412 on some of the vendor's pages.
+    pub duplicate_status: u16,
     /// Rows written through the API.
     pub written: Written,
     /// What a change set has written so far.
@@ -448,6 +450,7 @@ impl Store {
             oldest_version: 0,
             auditing: true,
             rules: RecordRules::default(),
+            duplicate_status: 500,
             written: Written::default(),
             before: None,
             written_before: Written::default(),

@@ -1,18 +1,25 @@
 //! Which addresses belong to this face, and what each request counts as in the journal.
 
-use super::Realm;
+use super::{Realm, soap};
 use crate::request::Request;
+
+/// The deployments; the one without a prefix comes last.
+pub const REALMS: [Realm; 5] = [
+    Realm::Ad,
+    Realm::Ifd,
+    Realm::Claims,
+    Realm::Old,
+    Realm::Online,
+];
 
 /// The deployment an address of the Web API belongs to, and the rest behind `/api/data`.
 pub fn realm(path: &str) -> Option<(Realm, &str)> {
-    [Realm::Ad, Realm::Ifd, Realm::Claims, Realm::Online]
-        .into_iter()
-        .find_map(|realm| {
-            let rest = path
-                .strip_prefix(realm.prefix())?
-                .strip_prefix("/api/data")?;
-            (rest.is_empty() || rest.starts_with('/')).then_some((realm, rest))
-        })
+    REALMS.into_iter().find_map(|realm| {
+        let rest = path
+            .strip_prefix(realm.prefix())?
+            .strip_prefix("/api/data")?;
+        (rest.is_empty() || rest.starts_with('/')).then_some((realm, rest))
+    })
 }
 
 /// Whether an address belongs to this face.
@@ -22,10 +29,17 @@ pub fn is_mine(path: &str) -> bool {
         || path.ends_with("/.well-known/openid-configuration")
         || path.starts_with("/adfs/")
         || realm(path).is_some()
+        || soap::endpoint(path).is_some()
 }
 
 /// The counter a request belongs to.
 pub fn kind(request: &Request) -> &'static str {
+    if soap::endpoint(&request.path).is_some() {
+        return match request.method.as_str() {
+            "GET" => "versions",
+            _ => soap::kind(&request.body),
+        };
+    }
     let Some((_, rest)) = realm(&request.path) else {
         return "login";
     };
@@ -60,8 +74,8 @@ fn batch_kind(request: &Request) -> &'static str {
     }
 }
 
-/// The request lines of a batch's parts: faults tell batches apart by them. None for what is no batch.
-pub fn request_lines(request: &Request) -> Vec<&str> {
+/// The request lines of a batch's parts; none for what is no batch.
+fn request_lines(request: &Request) -> Vec<&str> {
     const METHODS: &[&str] = &["GET ", "POST ", "PATCH ", "PUT ", "DELETE "];
     let text = match request.path.ends_with("/$batch") {
         true => std::str::from_utf8(&request.body).unwrap_or_default(),
@@ -72,6 +86,30 @@ pub fn request_lines(request: &Request) -> Vec<&str> {
             METHODS.iter().any(|method| line.starts_with(method)) && line.ends_with(" HTTP/1.1")
         })
         .collect()
+}
+
+/// What of a request's body faults go by: the lines of a batch's parts, operation and message of SOAP.
+pub fn marks(request: &Request) -> Vec<String> {
+    let own = |line: &str| line.to_owned();
+    if soap::endpoint(&request.path).is_none() {
+        return request_lines(request).into_iter().map(own).collect();
+    }
+    let text = String::from_utf8_lossy(&request.body);
+    let (operation, message) = soap::words(&text);
+    let entity = [
+        "entity name=&quot;",
+        "entity name=\"",
+        "entity name='",
+        "entity name=&apos;",
+    ]
+    .iter()
+    .find_map(|mark| {
+        let at = text.find(mark)? + mark.len();
+        text[at..].split(['"', '\'', '&']).next()
+    });
+    let mut out = vec![format!(":{operation}"), format!(":{message}")];
+    out.extend(entity.map(|name| format!("fetch:{name}")));
+    out
 }
 
 /// True for the counters that carry records.

@@ -83,16 +83,7 @@ pub fn read(entity: &Entity, column: &Attribute, value: &Value) -> Result<Val, R
             ),
         )
     };
-    let outside = || {
-        Refusal::new(
-            400,
-            "0x80044330",
-            format!(
-                "A validation error occurred. The value of '{}' on record of type '{}' is outside the valid range.",
-                column.name, entity.name
-            ),
-        )
-    };
+    let outside = || outside(entity, column);
     if value.is_null() {
         return Ok(Val::Null);
     }
@@ -137,19 +128,12 @@ pub fn read(entity: &Entity, column: &Attribute, value: &Value) -> Result<Val, R
             Val::Int(number)
         }
         Kind::Decimal | Kind::Double | Kind::Money => {
-            let number = match value {
+            let exact = match value {
                 Value::Number(number) => BigDecimal::from_str(&number.to_string()).ok(),
                 _ => None,
             };
-            let number = number.ok_or_else(|| payload("Edm.Decimal"))?;
-            let limit = match column.kind {
-                Kind::Money => BigDecimal::from(922_337_203_685_478_i64),
-                _ => BigDecimal::from(100_000_000_000_i64),
-            };
-            if number.abs() > limit {
-                return Err(outside());
-            }
-            Val::Number(rounded(&number, column.scale()))
+            let exact = exact.ok_or_else(|| payload("Edm.Decimal"))?;
+            return number(entity, column, &exact);
         }
         Kind::Picklist | Kind::State | Kind::Status => {
             let number = value.as_i64().ok_or_else(|| payload("Edm.Int32"))?;
@@ -199,4 +183,30 @@ pub fn read(entity: &Entity, column: &Attribute, value: &Value) -> Result<Val, R
         }
         _ => return Err(payload("Edm.Untyped")),
     })
+}
+
+/// A number as a value of a column, rounded to its digits.
+///
+/// # Errors
+/// One outside what the column takes.
+pub fn number(entity: &Entity, column: &Attribute, exact: &BigDecimal) -> Result<Val, Refusal> {
+    let limit = match column.kind {
+        Kind::Money => BigDecimal::from(922_337_203_685_478_i64),
+        _ => BigDecimal::from(100_000_000_000_i64),
+    };
+    match exact.abs() > limit {
+        true => Err(outside(entity, column)),
+        false => Ok(Val::Number(rounded(exact, column.scale()))),
+    }
+}
+
+fn outside(entity: &Entity, column: &Attribute) -> Refusal {
+    Refusal::new(
+        400,
+        "0x80044330",
+        format!(
+            "A validation error occurred. The value of '{}' on record of type '{}' is outside the valid range.",
+            column.name, entity.name
+        ),
+    )
 }

@@ -228,6 +228,25 @@ impl Writer {
         self.change(store, table, &old, row)
     }
 
+    /// Changes a row to values that are read already; the key among them is passed over.
+    ///
+    /// # Errors
+    /// As [`Self::update`].
+    pub fn set(
+        &self,
+        store: &mut Store,
+        table: usize,
+        id: Uuid,
+        values: &[(usize, Val)],
+    ) -> Result<(), Refusal> {
+        let old = self.changeable(store, table, id)?;
+        let mut row = old.clone();
+        for (at, value) in values {
+            row.values[*at] = value.clone();
+        }
+        self.change(store, table, &old, row)
+    }
+
     fn changeable(&self, store: &Store, table: usize, id: Uuid) -> Result<Row, Refusal> {
         let table = &store.tables[table];
         writable(table.entity, "Update")?;
@@ -473,7 +492,7 @@ impl Writer {
                 .any(|other| same(&table.get(other, column), wanted));
         match found {
             true => Err(Refusal::new(
-                500,
+                store.duplicate_status,
                 "0x80040333",
                 "A record was not created or updated because a duplicate of the current record already exists.",
             )),

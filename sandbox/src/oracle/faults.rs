@@ -3,7 +3,7 @@
 use axum::body::Bytes;
 
 use super::envelope::{self, Fault, XML};
-use crate::faults::{Fault as Rule, Kind};
+use crate::faults::{Fault as Rule, Kind, entity_bomb};
 use crate::salesforce::errors::Reply;
 
 const PAGE: &str = "<html><head><title>Oracle CRM On Demand</title></head><body>The service is under maintenance.</body></html>";
@@ -19,7 +19,7 @@ pub fn instead(rule: &Rule) -> Option<Reply> {
             let depth = rule.bytes.unwrap_or(DEPTH);
             envelope::reply(&format!("{}{}", "<a>".repeat(depth), "</a>".repeat(depth)))
         }
-        Kind::EntityBomb => Reply::typed(200, XML, bomb()),
+        Kind::EntityBomb => Reply::typed(200, XML, entity_bomb()),
         Kind::Redirect => {
             let host = rule.host.as_deref().unwrap_or("https://evil.example");
             Reply::bare(302).header("Location", format!("{host}/Services/Integration"))
@@ -53,18 +53,6 @@ fn status(rule: &Rule) -> Reply {
         Some(seconds) => reply.header("Retry-After", seconds.to_string()),
         None => reply,
     }
-}
-
-fn bomb() -> String {
-    let mut out = String::from("<?xml version=\"1.0\"?><!DOCTYPE a [<!ENTITY x0 \"boom\">");
-    for level in 1..30 {
-        let below = level - 1;
-        out.push_str(&format!(
-            "<!ENTITY x{level} \"&x{below};&x{below};&x{below};&x{below};\">"
-        ));
-    }
-    out.push_str("]><a>&x29;</a>");
-    out
 }
 
 /// Changes a real answer; one without a place to change stays as it is.

@@ -8,6 +8,7 @@ mod collections;
 mod common;
 mod crashes;
 mod dynamics;
+mod dynamics_soap;
 mod dynamics_writing;
 mod faults;
 mod jobs;

@@ -31,6 +31,7 @@ pub fn holds(store: &Store, table: usize, row: RowRef<'_>, expr: &Expr) -> bool 
                     Match::Contains => format!("%{pattern}%"),
                     Match::StartsWith => format!("{pattern}%"),
                     Match::EndsWith => format!("%{pattern}"),
+                    Match::Like => pattern.clone(),
                 };
                 like(&folded(&text), &folded(&pattern))
             }
@@ -68,7 +69,7 @@ fn day_of(value: &Val) -> Option<NaiveDate> {
 }
 
 /// The value at the end of a path; null where a reference is empty or leads to another table.
-fn follow(store: &Store, table: usize, row: RowRef<'_>, path: &Path) -> Val {
+pub fn follow(store: &Store, table: usize, row: RowRef<'_>, path: &Path) -> Val {
     let (mut table, mut row) = (table, row);
     for (column, target) in &path.steps {
         let next = match store.tables[table].get(row, *column) {
@@ -130,15 +131,21 @@ fn folded(text: &str) -> String {
     text.to_lowercase()
 }
 
-/// How two rows stand in an order: nulls lowest, references by the name of their row.
+/// How two rows stand in an order: nulls lowest, references by the name of their row, choices by their
+/// label where `labels` says so.
 pub fn compare_for_order(
     store: &Store,
     table: usize,
     rows: (RowRef<'_>, RowRef<'_>),
     orders: &[(Path, bool)],
+    labels: bool,
 ) -> Ordering {
     let key = |row, path: &Path| match follow(store, table, row, path) {
         Val::Row(id, at) => store.title(at, id).map_or(Val::Null, Val::Text),
+        Val::Int(number) if labels && path.attribute.kind.is_choice() => path
+            .attribute
+            .label_of(number)
+            .map_or(Val::Int(number), |label| Val::Text(label.to_owned())),
         other => other,
     };
     orders

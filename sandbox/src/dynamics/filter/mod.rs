@@ -5,7 +5,7 @@ mod eval;
 mod lexer;
 mod parser;
 
-pub use eval::{compare_for_order, holds};
+pub use eval::{compare_for_order, follow, holds};
 pub use parser::{parse, parse_order};
 
 use super::model::Attribute;
@@ -37,6 +37,8 @@ pub enum Match {
     Contains,
     StartsWith,
     EndsWith,
+    /// A pattern with wildcards at any place.
+    Like,
 }
 
 /// Which day bound a moment is held against.

@@ -1,16 +1,12 @@
 //! Deleted records of a period (L-1): the audit lists them, where it is kept (Dynamics page, section 8).
 
+use crate::audited::{Audit, DELETION, Period, about_audit};
 use crate::ids;
 use crate::records::{self, Record};
 use crate::session::DynamicsSession;
-use crm_core::{
-    CallStats, Deletion, Deletions, DeletionsOfPeriod, Error, ErrorKind, MICROS_PER_SECOND, Result,
-    format_instant_seconds, parse_instant,
-};
+use crm_core::{CallStats, Deletion, Deletions, Error, ErrorKind, Result, parse_instant};
 use std::collections::HashSet;
 
-/// The number of deletions among the operations that the audit lists.
-const DELETION: u8 = 3;
 /// Identifiers that the audit is asked for at once; each takes 60 characters of an address.
 const AT_ONCE: usize = 200;
 /// The annotation that says what people read.
@@ -29,36 +25,15 @@ pub(crate) async fn deleted(
     end: i64,
     stats: &CallStats,
 ) -> Result<Deletions> {
-    if end < start {
-        return Err(Error::new(
-            ErrorKind::OptionValue,
-            "the end of the period lies before its start",
-        ));
-    }
+    let mut period = Period::new(start, end)?;
     let entity = session.entity(object, stats).await?;
     let audit = audit_of(session, stats).await?;
-    if !audit.is_kept {
-        return Err(not_audited("of the organisation").with_hint("An administrator can switch auditing on in the settings of the environment; deletions before that are not known."));
-    }
-    if !entity.is_audited {
-        return Err(not_audited(&format!("of object \"{object}\"")).with_hint("An administrator can switch auditing on in the table's properties; deletions before that are not known."));
-    }
-    let mut found = DeletionsOfPeriod::new(start, end);
-    let (first, last) = found.seconds();
-    let moment = |second: i64| {
-        let text = second.checked_mul(MICROS_PER_SECOND);
-        text.and_then(format_instant_seconds).ok_or_else(|| {
-            Error::new(
-                ErrorKind::OptionValue,
-                "the period lies outside what the CRM can read",
-            )
-        })
-    };
+    audit.demand(&entity)?;
     let filter = format!(
         "{} and createdon ge {} and createdon lt {}",
         of_object(object),
-        moment(first)?,
-        moment(last + 1)?
+        period.first,
+        period.behind
     );
     let link = session.path(&format!(
         "audits?$select=_objectid_value,createdon,_userid_value&$filter={}&$orderby={}",
@@ -70,17 +45,12 @@ pub(crate) async fn deleted(
         if is_of(record, object)
             && let Some(deletion) = deletion(record)
         {
-            found.add(deletion);
+            period.found.add(deletion);
         }
     })
     .await
     .map_err(about_audit)?;
-    let now = session.presumed_now();
-    Ok(Deletions {
-        records: found.into_records(),
-        covered_until: Some(end.min(now)),
-        incomplete: audit.incomplete(start, now),
-    })
+    Ok(period.deletions(audit, session.presumed_now()))
 }
 
 /// Which of these records of an audited table the audit says were deleted; nothing where it cannot be asked.
@@ -119,22 +89,6 @@ pub(crate) async fn known_deletions(
     Ok(Some(deleted))
 }
 
-fn not_audited(what: &str) -> Error {
-    Error::new(
-        ErrorKind::NotSupported,
-        format!("the deletions {what} are not known, for it is not audited"),
-    )
-}
-
-fn about_audit(error: Error) -> Error {
-    if error.kind() != ErrorKind::NotPermitted {
-        return error;
-    }
-    error.with_hint(
-        "Deletions are read from the audit: the user needs the privilege View Audit Summary.",
-    )
-}
-
 fn of_object(object: &str) -> String {
     format!("operation eq {DELETION} and objecttypecode eq '{object}'")
 }
@@ -157,25 +111,6 @@ fn deletion(record: &Record<'_>) -> Option<Deletion> {
         deleted_by: who.map(str::to_owned),
         id,
     })
-}
-
-/// What the organisation says of its audit.
-#[derive(Clone, Copy, Debug, Default)]
-struct Audit {
-    is_kept: bool,
-    /// Days that it is kept; absent where it is for ever, or nobody says.
-    days: Option<i64>,
-}
-
-impl Audit {
-    fn incomplete(self, start: i64, now: i64) -> Option<String> {
-        let days = self.days?;
-        let earliest = now.checked_sub(days.checked_mul(crm_core::MICROS_PER_DAY)?)?;
-        (start < earliest).then(|| {
-            let since = format_instant_seconds(earliest).unwrap_or_default();
-            format!("the audit is kept for {days} days and reaches back to {since} only; earlier deletions may be missing")
-        })
-    }
 }
 
 /// Asks the organisation; a server that does not know how long it keeps its audit is asked without it.
@@ -207,7 +142,6 @@ async fn audit_of(session: &DynamicsSession, stats: &CallStats) -> Result<Audit>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crm_core::MICROS_PER_DAY;
 
     #[test]
     fn rows_of_the_audit_are_deletions() {
@@ -246,26 +180,5 @@ mod tests {
         ] {
             assert_eq!(read(other), None, "{other}");
         }
-    }
-
-    #[test]
-    fn how_long_the_audit_is_kept_is_told() {
-        let now = parse_instant("2024-03-01T00:00:00Z").unwrap();
-        let kept = |days| Audit {
-            is_kept: true,
-            days,
-        };
-        assert_eq!(kept(None).incomplete(0, now), None);
-        assert_eq!(
-            kept(Some(30)).incomplete(now - 29 * MICROS_PER_DAY, now),
-            None
-        );
-        let told = kept(Some(30)).incomplete(now - 31 * MICROS_PER_DAY, now);
-        let told = told.unwrap();
-        assert!(
-            told.contains("30 days") && told.contains("2024-01-31"),
-            "{told}"
-        );
-        assert_eq!(kept(Some(i64::MAX)).incomplete(0, now), None);
     }
 }

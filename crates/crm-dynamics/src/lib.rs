@@ -6,6 +6,7 @@
 // Parts of the crate stand before those that call them.
 #![allow(dead_code)]
 
+mod audited;
 mod auth;
 mod batch;
 mod binding;
@@ -27,6 +28,7 @@ mod native;
 mod navigation;
 mod ntlm;
 mod options;
+mod plan;
 mod probe;
 mod query;
 mod records;

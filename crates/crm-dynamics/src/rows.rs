@@ -5,11 +5,12 @@ use crate::describe::Entity;
 use crate::encode::{Wire, encode};
 use crate::ids;
 use crate::navigation::{Address, Lookup};
+use crate::plan::{Form, Plan};
 use crate::reject::{DOES_NOT_EXIST, INVALID_ARGUMENT, PAYLOAD, ours};
 use crate::types::{Kind, TARGET_SUFFIX};
 use crm_core::{
-    EnumerationValue, Error, ErrorKind, Operation, Reject, Result, Value, WriteBatch, WriteField,
-    WriteRecord, Zone, json, shortened,
+    EnumerationValue, Error, ErrorKind, Reject, Result, Value, WriteBatch, WriteField, WriteRecord,
+    Zone, json, shortened,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::{HashMap, HashSet};
@@ -20,19 +21,6 @@ const IN_KEY: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
-
-/// How the record of a row is found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// It is new.
-    Create,
-    /// By its identifier; it must be there.
-    Update,
-    /// By its identifier or an alternate key, else it is new.
-    Upsert,
-    /// By its identifier, to be deleted.
-    Delete,
-}
 
 /// What is known before a batch is taken apart.
 pub(crate) struct Surroundings<'a> {
@@ -128,38 +116,14 @@ impl<'a> Columns<'a> {
     /// # Errors
     /// For a column that stands for nothing by itself.
     pub(crate) fn new(batch: &WriteBatch, entity: &'a Entity) -> Result<Self> {
-        let is_id = |name: &str| {
-            name.eq_ignore_ascii_case(&entity.primary_id)
-                || name.eq_ignore_ascii_case(&batch.identifier)
-        };
-        let mut key_column = None;
-        let (form, mut key_field) = match (batch.operation, &batch.key_field) {
-            (Operation::Delete, _) => (Form::Delete, None),
-            (Operation::Update, _) => (Form::Update, None),
-            (_, Some(field)) if is_id(&field.name) => (Form::Upsert, None),
-            (_, Some(field)) => (Form::Upsert, Some(field.clone())),
-            (_, None) => (Form::Create, None),
-        };
-        let place = |name: &str| {
-            let mut fields = batch.fields.iter();
-            fields.position(|field| field.name.eq_ignore_ascii_case(name))
-        };
-        let id_column = place(&entity.primary_id).or_else(|| place(&batch.identifier));
-        let mut form = form;
-        let journal = batch.journal_key.as_deref().and_then(place);
-        let ids_are_ours =
-            form == Form::Create && batch.key_is_ours && journal.is_some() && journal == id_column;
-        // A create by a key that was made up here can be sent as an upsert, and so be sent twice.
-        if form == Form::Create
-            && batch.key_is_ours
-            && !ids_are_ours
-            && let Some(at) = journal
-            && is_alternate_key(entity, &batch.fields[at].name)
-        {
-            form = Form::Upsert;
-            key_field = Some(batch.fields[at].clone());
-            key_column = Some(at);
-        }
+        let Plan {
+            form,
+            ids_are_ours,
+            key_field,
+            key_column,
+            id_column,
+            journal,
+        } = Plan::of(batch, entity);
         let columns = match form {
             Form::Delete => Vec::new(),
             _ => columns(batch, entity, form, id_column, key_column)?,
@@ -171,12 +135,10 @@ impl<'a> Columns<'a> {
             key_column,
             key: key_field.map(|field| (key_property(entity, &field.name), typed(field, entity))),
             id_column: id_column.filter(|_| form == Form::Create),
-            journal: journal
-                .filter(|_| batch.operation == Operation::Create)
-                .map(|at| {
-                    let field = typed(batch.fields[at].clone(), entity);
-                    (at, key_property(entity, &field.name), field)
-                }),
+            journal: journal.map(|at| {
+                let field = typed(batch.fields[at].clone(), entity);
+                (at, key_property(entity, &field.name), field)
+            }),
         })
     }
 
@@ -454,7 +416,7 @@ fn columns<'a>(
 }
 
 /// The field with the type that the CRM tells, where the table does not.
-fn typed(field: WriteField, entity: &Entity) -> WriteField {
+pub(crate) fn typed(field: WriteField, entity: &Entity) -> WriteField {
     if !field.remote_type.is_empty() {
         return field;
     }
@@ -466,15 +428,10 @@ fn typed(field: WriteField, entity: &Entity) -> WriteField {
     }
 }
 
-fn choices_of<'a>(entity: &'a Entity, name: &str) -> &'a [EnumerationValue] {
+pub(crate) fn choices_of<'a>(entity: &'a Entity, name: &str) -> &'a [EnumerationValue] {
     let is_it = |known: &&crm_core::RemoteField| known.name.eq_ignore_ascii_case(name);
     let found = entity.object.fields.iter().find(is_it);
     found.map_or(&[], |field| &field.values)
-}
-
-fn is_alternate_key(entity: &Entity, name: &str) -> bool {
-    let is_it = |key: &Vec<String>| matches!(&key[..], [only] if only.eq_ignore_ascii_case(name));
-    entity.keys.iter().any(is_it)
 }
 
 /// The property that names a key's column in an address.
@@ -485,7 +442,10 @@ fn key_property(entity: &Entity, name: &str) -> String {
     }
 }
 
-fn identifier(batch: &WriteBatch, key: Option<&Value>) -> std::result::Result<String, Box<Reject>> {
+pub(crate) fn identifier(
+    batch: &WriteBatch,
+    key: Option<&Value>,
+) -> std::result::Result<String, Box<Reject>> {
     let text = key.and_then(Value::identifier).unwrap_or_default();
     ids::canonical(text.trim()).ok_or_else(|| {
         let message = format!("\"{}\" is no identifier", shortened(&text));

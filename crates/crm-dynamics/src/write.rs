@@ -6,8 +6,9 @@
 use crate::batch::{self, Part, PartReply};
 use crate::ids;
 use crate::navigation::{self, addresses};
+use crate::plan::Form;
 use crate::reject::{RecordFault, reject};
-use crate::rows::{Columns, Form, Row, Rows, Surroundings};
+use crate::rows::{Columns, Row, Rows, Surroundings};
 use crate::session::DynamicsSession;
 use crm_core::{
     CallStats, Error, ErrorKind, Operation, Outcomes, RecordOutcome, Result, WriteBatch,

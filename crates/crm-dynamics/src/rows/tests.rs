@@ -3,7 +3,7 @@
 use super::*;
 use crate::describe::Navigation;
 use crate::testkit;
-use crm_core::{Conversion, RemoteField, Route};
+use crm_core::{Conversion, Operation, RemoteField, Route};
 
 const ONE: &str = "00000000-0000-0000-0000-000000000001";
 const TWO: &str = "00000000-0000-0000-0000-000000000002";

@@ -139,7 +139,7 @@ pub(crate) async fn exchange(
             })?);
             continue;
         }
-        if fault.is_passing() && patience.wait(fault.retry_after, stats).await {
+        if fault.is_passing(operation.repeatable) && patience.wait(fault.retry_after, stats).await {
             done_before = earlier;
             continue;
         }

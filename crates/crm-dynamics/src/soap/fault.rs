@@ -2,13 +2,13 @@
 
 use super::envelope::{CONTRACTS, is_nil, optional_text, pairs};
 use crate::error;
-use crm_core::{Error, ErrorKind, Reject, Result};
+use crm_core::{Error, Result};
 use crm_http::StatusCode;
 use crm_xml::Reader;
 use std::time::Duration;
 
-/// Codes of the database's own troubles, which undo everything: deadlock and the like (section 9).
-const UNDONE: &[i32] = &[-2_147_204_784];
+/// Codes of the database's own troubles: deadlock and the like (section 9).
+const TROUBLES: &[i32] = &[-2_147_204_784];
 /// Service protection limits (section 10).
 const THROTTLED: &[i32] = &[-2_147_015_903, -2_147_015_902, -2_147_015_898];
 
@@ -41,9 +41,10 @@ impl Fault {
         )
     }
 
-    /// The same call may succeed later, and nothing of it has been done.
-    pub(crate) fn is_passing(&self) -> bool {
-        THROTTLED.contains(&self.number) || UNDONE.contains(&self.number)
+    /// The same call may succeed later. What must not be done twice was not begun when the call is turned away at the
+    /// door; a trouble of the database may come in the middle of several requests.
+    pub(crate) fn is_passing(&self, repeatable: bool) -> bool {
+        THROTTLED.contains(&self.number) || (repeatable && TROUBLES.contains(&self.number))
     }
 
     /// The server may have done what was asked for: it failed and cannot say where.
@@ -62,23 +63,6 @@ impl Fault {
             }
             None => error,
         }
-    }
-
-    /// The refusal of one record.
-    pub(crate) fn to_reject(&self) -> Reject {
-        let plain = self.plain();
-        let error = self.to_error();
-        let kind = match error.kind() {
-            // The call was fine; its record was not.
-            ErrorKind::RemoteFault => ErrorKind::ValidationRule,
-            kind => kind,
-        };
-        let symbol = if plain.code.is_empty() {
-            self.soap_code.clone()
-        } else {
-            plain.code
-        };
-        Reject::new(kind, symbol, plain.text)
     }
 
     fn plain(&self) -> error::Fault {
@@ -220,6 +204,7 @@ fn span(told: &str) -> Option<Duration> {
 mod tests {
     use super::super::envelope::{Message, open};
     use super::*;
+    use crm_core::ErrorKind;
 
     fn fault_of(body: &str) -> Fault {
         let Ok(Message::Fault(mut reader)) = open(body.as_bytes()) else {
@@ -243,11 +228,6 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::FieldUnknown);
         assert_eq!(error.code(), Some("0x80041103"));
         assert!(error.detail().unwrap().contains("ticketsymbol"));
-        let reject = fault.to_reject();
-        assert_eq!(
-            (reject.kind, &*reject.symbol),
-            (ErrorKind::FieldUnknown, "0x80041103")
-        );
     }
 
     #[test]
@@ -273,7 +253,7 @@ mod tests {
     fn throttling_says_when_to_come_back() {
         let detail = r#"<OrganizationServiceFault xmlns="http://schemas.microsoft.com/xrm/2011/Contracts" xmlns:i="http://www.w3.org/2001/XMLSchema-instance"><ActivityId>6a21</ActivityId><ErrorCode>-2147015902</ErrorCode><ErrorDetails xmlns:c="http://schemas.datacontract.org/2004/07/System.Collections.Generic"><KeyValuePairOfstringanyType><c:key>Retry-After</c:key><c:value i:type="d:duration" xmlns:d="http://schemas.microsoft.com/2003/10/Serialization/">PT1M7.5S</c:value></KeyValuePairOfstringanyType></ErrorDetails><Message>Number of requests exceeded</Message><InnerFault><ErrorCode>1</ErrorCode><Message>inner</Message></InnerFault></OrganizationServiceFault>"#;
         let fault = fault_of(&version_12("<s:Value>s:Sender</s:Value>", detail));
-        assert!(fault.is_passing());
+        assert!(fault.is_passing(false));
         assert_eq!(fault.retry_after, Some(Duration::from_millis(67_500)));
         assert_eq!(fault.text, "Number of requests exceeded");
         let error = fault.to_error();

@@ -1,22 +1,26 @@
 //! The Organization service of on-premise servers (Dynamics page, section 13): the same session, another transport.
 
+mod audit;
 pub(crate) mod envelope;
 mod exchange;
 pub(crate) mod fault;
 mod fetch;
+mod finding;
 mod identity;
 mod metadata;
 mod multiple;
 mod pages;
 pub(crate) mod policy;
 mod records;
+mod requests;
 mod rows;
+mod writing;
 
 use crate::session::DynamicsSession;
 use crate::ws_trust::SamlToken;
 use crm_core::{
-    BoxFuture, CallStats, ChangePage, ChangeStream, Deletions, Error, ErrorKind, Page, PageStream,
-    RecordOutcome, RemoteObject, RemoteQuery, Result, WriteBatch, WriteReply,
+    BoxFuture, CallStats, ChangePage, ChangeStream, Error, ErrorKind, Page, PageStream,
+    RemoteObject, RemoteQuery, Result,
 };
 use crm_http::{Reply, TokenCache};
 use exchange::Operation;
@@ -52,8 +56,11 @@ async fn who_am_i(session: &DynamicsSession, stats: &CallStats) -> Result<Reply>
     exchange::call(session, &Operation::reading("Execute", body), stats).await
 }
 
+pub(crate) use audit::deleted;
+pub(crate) use finding::settle;
 pub(crate) use metadata::{entities, objects};
 pub(crate) use pages::{count, start as scan};
+pub(crate) use writing::write;
 
 /// Entities with their attributes.
 ///
@@ -88,24 +95,6 @@ pub(crate) fn native(
     Err(absent())
 }
 
-/// Sends one batch.
-pub(crate) async fn write(
-    _session: &DynamicsSession,
-    batch: &WriteBatch,
-    _stats: &CallStats,
-) -> WriteReply {
-    WriteReply::not_applied(batch.records.len(), absent())
-}
-
-/// What became of records.
-pub(crate) async fn settle(
-    _session: &DynamicsSession,
-    _batch: &WriteBatch,
-    _stats: &CallStats,
-) -> Result<Vec<RecordOutcome>> {
-    Err(absent())
-}
-
 /// The server's clock.
 ///
 /// # Errors
@@ -118,17 +107,6 @@ pub(crate) async fn clock(session: &DynamicsSession, stats: &CallStats) -> Resul
             "the CRM does not say what time it is",
         )
     })
-}
-
-/// Deleted records.
-pub(crate) async fn deleted(
-    _session: &DynamicsSession,
-    _object: &str,
-    _start: i64,
-    _end: i64,
-    _stats: &CallStats,
-) -> Result<Deletions> {
-    Err(absent())
 }
 
 impl ChangeStream for Absent {

@@ -1,9 +1,9 @@
 //! Deleted records of a period (L-1): the audit lists them, where it is kept (Dynamics page, section 8).
 
 use crate::audited::{Audit, DELETION, Period, about_audit};
-use crate::ids;
 use crate::records::{self, Record};
 use crate::session::DynamicsSession;
+use crate::{deparse, ids};
 use crm_core::{CallStats, Deletion, Deletions, Error, ErrorKind, Result, parse_instant};
 use std::collections::HashSet;
 
@@ -37,8 +37,8 @@ pub(crate) async fn deleted(
     );
     let link = session.path(&format!(
         "audits?$select=_objectid_value,createdon,_userid_value&$filter={}&$orderby={}",
-        records::encoded(&filter),
-        records::encoded("createdon asc,auditid asc")
+        deparse::encode(&filter),
+        deparse::encode("createdon asc,auditid asc")
     ));
     let annotations = [FORMATTED, "Microsoft.Dynamics.CRM.lookuplogicalname"];
     records::each(session, link, &annotations, stats, |record| {
@@ -75,7 +75,7 @@ pub(crate) async fn known_deletions(
         let filter = format!("{} and ({})", of_object(object), wanted.join(" or "));
         let link = session.path(&format!(
             "audits?$select=_objectid_value&$filter={}",
-            records::encoded(&filter)
+            deparse::encode(&filter)
         ));
         let asked = records::each(session, link, &[], stats, |record| {
             deleted.extend(record.text("_objectid_value").and_then(ids::canonical));

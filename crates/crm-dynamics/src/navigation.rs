@@ -6,7 +6,7 @@ use crate::batch::{self, Part};
 use crate::describe::{Entity, Navigation};
 use crate::session::DynamicsSession;
 use crm_core::{CallStats, Error, ErrorKind, Result, json};
-use crm_http::{Call, Method};
+use crm_http::Call;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -140,7 +140,7 @@ pub(crate) async fn find(
     }
     let mut found = HashSet::new();
     for chunk in asked.chunks(batch::LARGEST_BATCH) {
-        let parts: Vec<&Part> = chunk.iter().map(|(_, part)| part).collect();
+        let parts: Vec<Part> = chunk.iter().map(|(_, part)| part.clone()).collect();
         let there = exist(session, &parts, stats).await?;
         for (((id, target), _), is_there) in chunk.iter().zip(there) {
             if is_there {
@@ -157,7 +157,7 @@ pub(crate) async fn find(
 /// As [`read`].
 pub(crate) async fn exist(
     session: &DynamicsSession,
-    parts: &[&Part],
+    parts: &[Part],
     stats: &CallStats,
 ) -> Result<Vec<bool>> {
     let found = read(session, parts, stats, |_, _| Ok(Some(()))).await?;
@@ -170,15 +170,11 @@ pub(crate) async fn exist(
 /// As [`DynamicsSession::call`]; what the CRM says of a record other than that there is none.
 pub(crate) async fn read<T>(
     session: &DynamicsSession,
-    parts: &[&Part],
+    parts: &[Part],
     stats: &CallStats,
     found: impl Fn(usize, &[u8]) -> Result<Option<T>>,
 ) -> Result<Vec<Option<T>>> {
-    let call = Call::new(Method::POST, session.path("$batch"))
-        .body(batch::CONTENT_TYPE, batch::body(parts.iter().copied()))
-        .header(batch::PREFER, batch::GO_ON)
-        .for_data();
-    let reply = session.call(&call, stats).await?;
+    let reply = session.call_together(parts, true, stats).await?;
     let replies = batch::replies(reply.header("content-type"), &reply.body)?;
     if replies.len() != parts.len() {
         return Err(Error::new(

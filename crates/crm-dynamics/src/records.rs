@@ -3,32 +3,13 @@
 use crate::batch::PREFER;
 use crate::session::DynamicsSession;
 use crm_core::{CallStats, Error, ErrorKind, Result, json};
-use crm_http::Call;
 use crm_http::header::HeaderValue;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use crm_http::{Call, Followed};
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::HashSet;
 
 /// Records of a page (Dynamics page, section 6).
 const PAGE_SIZE: &str = "odata.maxpagesize=5000";
-/// Everything but what no address ever encodes, and what keeps queries readable.
-const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b',')
-    .remove(b':')
-    .remove(b'(')
-    .remove(b')')
-    .remove(b'$');
-
-/// Text as it stands in a query option.
-pub(crate) fn encoded(text: &str) -> String {
-    utf8_percent_encode(text, IN_QUERY).to_string()
-}
-
 #[derive(Deserialize)]
 struct Page {
     value: Vec<Map<String, Value>>,
@@ -79,7 +60,7 @@ pub(crate) async fn each(
         prefer.push_str(&format!(",odata.include-annotations=\"{names}\""));
     }
     let prefer = HeaderValue::from_str(&prefer).map_err(|_| unfollowable())?;
-    let mut followed = HashSet::new();
+    let mut followed = Followed::default();
     loop {
         // The same wish with every page (section 6).
         let call = Call::get(&link).header(PREFER, prefer.clone()).for_data();
@@ -91,7 +72,7 @@ pub(crate) async fn each(
         let Some(next) = page.next else {
             return Ok(());
         };
-        if !followed.insert(next.clone()) {
+        if !followed.note(&next) {
             return Err(unfollowable());
         }
         link = next;
@@ -103,23 +84,4 @@ fn unfollowable() -> Error {
         ErrorKind::Undecodable,
         "the reply leads to a page that was read before",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn conditions_stay_readable_and_whole() {
-        for (text, expected) in [
-            ("operation eq 3", "operation%20eq%203"),
-            (
-                "createdon ge 2024-01-02T03:04:05Z",
-                "createdon%20ge%202024-01-02T03:04:05Z",
-            ),
-            ("x eq 'a&b+c#d'", "x%20eq%20%27a%26b%2Bc%23d%27"),
-        ] {
-            assert_eq!(encoded(text), expected);
-        }
-    }
 }

@@ -7,13 +7,16 @@ use crate::ids;
 use crate::navigation::{Address, Lookup};
 use crate::plan::{Form, Plan};
 use crate::reject::{DOES_NOT_EXIST, INVALID_ARGUMENT, PAYLOAD, ours};
-use crate::types::{Kind, TARGET_SUFFIX};
 use crm_core::{
-    EnumerationValue, Error, ErrorKind, Reject, Result, Value, WriteBatch, WriteField, WriteRecord,
-    Zone, json, shortened,
+    ErrorKind, Reject, Result, Value, WriteBatch, WriteField, WriteRecord, Zone, json, shortened,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::{HashMap, HashSet};
+
+mod columns;
+
+use columns::{Column, columns, key_property};
+pub(crate) use columns::{choices_of, typed};
 
 /// Everything but what no address ever encodes.
 const IN_KEY: &AsciiSet = &NON_ALPHANUMERIC
@@ -78,23 +81,6 @@ impl Rows {
     }
 }
 
-/// One column of a batch.
-enum Column<'a> {
-    /// A property.
-    Plain {
-        field: WriteField,
-        choices: &'a [EnumerationValue],
-    },
-    /// A lookup, and the place of the column that says its table.
-    Lookup {
-        field: WriteField,
-        lookup: Lookup,
-        target: Option<usize>,
-    },
-    /// Said with another column.
-    Silent,
-}
-
 /// The batch's columns, looked up once.
 pub(crate) struct Columns<'a> {
     form: Form,
@@ -126,7 +112,7 @@ impl<'a> Columns<'a> {
         } = Plan::of(batch, entity);
         let columns = match form {
             Form::Delete => Vec::new(),
-            _ => columns(batch, entity, form, id_column, key_column)?,
+            _ => columns(batch, entity, id_column, key_column)?,
         };
         Ok(Self {
             form,
@@ -345,100 +331,6 @@ impl<'a> Columns<'a> {
         }
         json.push('}');
         Ok(json)
-    }
-}
-
-fn columns<'a>(
-    batch: &WriteBatch,
-    entity: &'a Entity,
-    form: Form,
-    id_column: Option<usize>,
-    key_column: Option<usize>,
-) -> Result<Vec<Column<'a>>> {
-    let mut columns = Vec::with_capacity(batch.fields.len());
-    for (at, field) in batch.fields.iter().enumerate() {
-        // Where records are found by it, the address says it; a create says its identifier first.
-        if Some(at) == key_column || Some(at) == id_column {
-            columns.push(Column::Silent);
-            continue;
-        }
-        if let Some(base) = field.name.strip_suffix(TARGET_SUFFIX) {
-            let is_lookup = |known: &WriteField| known.name.eq_ignore_ascii_case(base);
-            if !batch.fields.iter().any(is_lookup) {
-                return Err(Error::new(
-                    ErrorKind::FieldUnknown,
-                    format!(
-                        "field \"{}\" cannot be written without field \"{base}\"",
-                        field.name
-                    ),
-                )
-                .with_hint("The type of a lookup is written together with the lookup itself."));
-            }
-            columns.push(Column::Silent);
-            continue;
-        }
-        let field = typed(field.clone(), entity);
-        let kind = Kind::of(&field.remote_type);
-        let lookup = match kind {
-            Kind::Lookup | Kind::Unsaid => Lookup::of(entity, &field.name),
-            _ => None,
-        };
-        columns.push(match (kind, lookup) {
-            (_, Some(lookup)) => {
-                let name = format!("{}{TARGET_SUFFIX}", field.name);
-                let is_type = |known: &WriteField| known.name.eq_ignore_ascii_case(&name);
-                Column::Lookup {
-                    field: WriteField {
-                        remote_type: "LookupType".into(),
-                        ..field
-                    },
-                    lookup,
-                    target: batch.fields.iter().position(is_type),
-                }
-            }
-            (Kind::Lookup, None) => {
-                return Err(Error::new(
-                    ErrorKind::NotSupported,
-                    format!(
-                        "field \"{}\" of object \"{}\" cannot be written: the CRM names no property for it",
-                        field.name, batch.object
-                    ),
-                ));
-            }
-            (_, None) => Column::Plain {
-                choices: choices_of(entity, &field.name),
-                field,
-            },
-        });
-    }
-    debug_assert!(form != Form::Delete);
-    Ok(columns)
-}
-
-/// The field with the type that the CRM tells, where the table does not.
-pub(crate) fn typed(field: WriteField, entity: &Entity) -> WriteField {
-    if !field.remote_type.is_empty() {
-        return field;
-    }
-    let is_it = |known: &&crm_core::RemoteField| known.name.eq_ignore_ascii_case(&field.name);
-    let told = entity.object.fields.iter().find(is_it);
-    WriteField {
-        remote_type: told.map_or_else(String::new, |told| told.remote_type.clone()),
-        ..field
-    }
-}
-
-pub(crate) fn choices_of<'a>(entity: &'a Entity, name: &str) -> &'a [EnumerationValue] {
-    let is_it = |known: &&crm_core::RemoteField| known.name.eq_ignore_ascii_case(name);
-    let found = entity.object.fields.iter().find(is_it);
-    found.map_or(&[], |field| &field.values)
-}
-
-/// The property that names a key's column in an address.
-fn key_property(entity: &Entity, name: &str) -> String {
-    match Lookup::of(entity, name) {
-        Some(lookup) => format!("_{}_value", lookup.attribute),
-        None => name.to_owned(),
     }
 }
 

@@ -102,7 +102,7 @@ async fn look<'r>(
         .collect();
     let mut found = Vec::with_capacity(wanted.len());
     for chunk in wanted.chunks(batch::LARGEST_BATCH) {
-        let parts: Vec<&Part> = chunk.iter().map(|(_, _, part)| part).collect();
+        let parts: Vec<Part> = chunk.iter().map(|(_, _, part)| part.clone()).collect();
         let ids = navigation::read(session, &parts, stats, |at, body| {
             let (row, look, _) = &chunk[at];
             match &look.key {

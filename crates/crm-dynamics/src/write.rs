@@ -264,7 +264,6 @@ impl Sending<'_> {
                 Part::get(format!("{}({id})", waiting.row.part.target))
             })
             .collect();
-        let parts: Vec<&Part> = parts.iter().collect();
         match navigation::exist(self.session, &parts, self.stats).await {
             Ok(there) => {
                 for (Waiting { row, fault }, is_there) in refused.into_iter().zip(there) {

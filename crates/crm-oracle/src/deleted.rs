@@ -4,6 +4,7 @@ use crate::clock::{self, format_wall};
 use crate::session::OracleSession;
 use crate::trash::{self, Item, quoted};
 use crate::zones::UserZone;
+use crate::{describe, objects};
 use crm_core::{
     CallStats, Deletion, Deletions, DeletionsOfPeriod, Error, ErrorKind, MICROS_PER_DAY,
     MICROS_PER_SECOND, Result,
@@ -42,7 +43,9 @@ fn is_of(object: &str, kind: &str) -> bool {
         let letters = text.chars().filter(char::is_ascii_alphanumeric);
         letters.collect::<String>().to_ascii_lowercase()
     };
-    let listed = WORDS.iter().find(|(known, _)| *known == object);
+    let listed = WORDS
+        .iter()
+        .find(|(known, _)| known.eq_ignore_ascii_case(object));
     if listed.is_some_and(|(_, words)| words.contains(&kind)) {
         return true;
     }
@@ -55,7 +58,8 @@ fn is_of(object: &str, kind: &str) -> bool {
 /// listed: it is in the trash no more.
 ///
 /// # Errors
-/// When the period is none, or the CRM cannot be asked.
+/// [`ErrorKind::NotSupported`] for an object whose records are never deleted, [`ErrorKind::ObjectUnknown`] for none; when
+/// the period is none, or the CRM cannot be asked.
 pub(crate) async fn deleted(
     session: &OracleSession,
     object: &str,
@@ -68,6 +72,13 @@ pub(crate) async fn deleted(
             ErrorKind::OptionValue,
             "the end of the period lies before its start",
         ));
+    }
+    if !is_tracked(session, object, stats).await? {
+        return Err(Error::new(
+            ErrorKind::NotSupported,
+            format!("the CRM keeps no deletions of object \"{object}\""),
+        )
+        .with_hint("Its records are not deleted but made inactive."));
     }
     let now = clock::now(session, stats).await?;
     let mut found = DeletionsOfPeriod::new(start, end);
@@ -85,6 +96,16 @@ pub(crate) async fn deleted(
         covered_until: Some(end.min(now.instant - LATENESS)),
         incomplete: incomplete(start, &now),
     })
+}
+
+/// The object's deletions are in the trash. One that is not among the vendor's is asked for, to tell it from a name
+/// that is none.
+async fn is_tracked(session: &OracleSession, object: &str, stats: &CallStats) -> Result<bool> {
+    if let Some(known) = objects::find(object) {
+        return Ok(describe::summary(known).deletions_tracked);
+    }
+    let described = describe::describe(session, object, stats).await?;
+    Ok(described.summary.deletions_tracked)
 }
 
 /// What is asked of the date: wide enough for whatever the service takes the text of a clock for.

@@ -68,7 +68,8 @@ pub(crate) fn objects() -> Vec<ObjectSummary> {
     objects::all().iter().map(summary).collect()
 }
 
-fn summary(object: &StandardObject) -> ObjectSummary {
+/// What the list of objects says of one.
+pub(crate) fn summary(object: &StandardObject) -> ObjectSummary {
     // Users are made inactive and stay.
     let is_deletable = object.name != "User";
     ObjectSummary {

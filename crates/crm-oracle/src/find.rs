@@ -41,6 +41,8 @@ pub(crate) async fn by_field(
         loop {
             let page = QueryPage {
                 spec: Some(&condition),
+                // A record that this view leaves out has its key all the same.
+                view_mode: None,
                 start,
                 ..session.query_page(object, &tags)
             };

@@ -48,6 +48,12 @@ pub(crate) const OPTIONS: &[OptionDef] = &[
         "Which records of the company the user's queries see; default Broadest.",
     ),
     OptionDef::plain(
+        "language",
+        &[Place::Server],
+        OptionKind::Text,
+        "Language of what picklists show, in three letters such as ENU or DEU; default the user's own.",
+    ),
+    OptionDef::plain(
         "username",
         &[Place::UserMapping],
         OptionKind::Text,

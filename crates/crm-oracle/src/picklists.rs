@@ -2,7 +2,10 @@
 
 use crate::call::Call;
 use crate::envelope::{close_message, open_list};
-use crm_core::{EnumerationValue, Result};
+use crate::fault::Fault;
+use crate::objects;
+use crate::session::OracleSession;
+use crm_core::{CallStats, EnumerationValue, RemoteObject, Result};
 use crm_xml::{Reader, Writer};
 
 const SERVICE: &str = "urn:crmondemand/ws/picklist/";
@@ -15,12 +18,47 @@ const NO_PICKLIST: &[&str] = &[
     "SBL-SBL-00000",
 ];
 
+/// The same description with the values of its picklists: a call for each of them, since the service lists one field at
+/// a time. A field that turns out to be none, such as a lookup that the layouts call a picklist, is one no more.
+///
+/// # Errors
+/// When the CRM cannot be asked.
+pub(crate) async fn fill(
+    session: &OracleSession,
+    mut object: RemoteObject,
+    stats: &CallStats,
+) -> Result<RemoteObject> {
+    let name = object.summary.name.clone();
+    let language = session.option("language");
+    for field in &mut object.fields {
+        if field.enumeration.is_none() {
+            continue;
+        }
+        // The Service API knows the tags of version 1.0 (Oracle page 7.1).
+        let tag = objects::former_tag(&name, &field.name);
+        let call = call(objects::service_name(&name), &tag, language)?;
+        let found = match session.exchange(&call, stats).await {
+            Ok(answered) => values(&answered.body)?,
+            Err(trouble) if trouble.fault.as_ref().is_some_and(is_none) => Vec::new(),
+            Err(trouble) => {
+                let about = format!("picklist \"{}\" of object \"{name}\"", field.name);
+                return Err(trouble.error.in_context(about));
+            }
+        };
+        if found.is_empty() {
+            field.enumeration = None;
+        }
+        field.values = found;
+    }
+    Ok(object)
+}
+
 /// Asks for the values of a field, both by the names that the Service API has for them; in the user's own language
 /// where none is given.
 ///
 /// # Errors
 /// When a name cannot be sent.
-pub(crate) fn call(object: &str, field: &str, language: Option<&str>) -> Result<Call> {
+fn call(object: &str, field: &str, language: Option<&str>) -> Result<Call> {
     let mut input = Writer::new();
     input.open("PicklistWS_GetPicklistValues_Input", &[("xmlns", SERVICE)]);
     input.leaf("FieldName", &[], field);
@@ -32,7 +70,7 @@ pub(crate) fn call(object: &str, field: &str, language: Option<&str>) -> Result<
 }
 
 /// The fault says that the field has no picklist that can be read.
-pub(crate) fn is_none(fault: &crate::fault::Fault) -> bool {
+fn is_none(fault: &Fault) -> bool {
     NO_PICKLIST.iter().any(|code| fault.has(code))
 }
 
@@ -41,7 +79,7 @@ pub(crate) fn is_none(fault: &crate::fault::Fault) -> bool {
 ///
 /// # Errors
 /// When the answer cannot be read.
-pub(crate) fn values(body: &[u8]) -> Result<Vec<EnumerationValue>> {
+fn values(body: &[u8]) -> Result<Vec<EnumerationValue>> {
     let mut reader = Reader::new(body)?;
     open_list(&mut reader, "ListOfParentPicklistValue")?;
     let mut values: Vec<EnumerationValue> = Vec::new();

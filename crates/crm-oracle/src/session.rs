@@ -6,7 +6,7 @@ use crate::native::Documents;
 use crate::query_page::{LARGEST_PAGE, QueryPage};
 use crate::reply::{self, Again, Refusal};
 use crate::sign_in::{self, SignInRequest, SignedIn, auth_of};
-use crate::{clock, deleted, envelope, scan, settle, write};
+use crate::{clock, deleted, envelope, picklists, scan, settle, write};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Deletions, Error, ErrorKind, ObjectSummary,
     PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, Session, TicketKeeper, Usage,
@@ -332,6 +332,14 @@ impl Session for OracleSession {
             self.leave_rest(stats).await;
             Ok(described)
         })
+    }
+
+    fn with_variants<'a>(
+        &'a self,
+        object: RemoteObject,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<RemoteObject>> {
+        Box::pin(picklists::fill(self, object, stats))
     }
 
     fn scan(self: Arc<Self>, query: RemoteQuery, stats: Arc<CallStats>) -> Box<dyn PageStream> {

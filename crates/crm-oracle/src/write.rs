@@ -131,7 +131,17 @@ impl Sender<'_> {
             return Ok(Vec::new());
         };
         let values: Vec<String> = rows.iter().filter_map(|row| row.key.clone()).collect();
-        let found = self.find(key, &values).await?;
+        let found = loop {
+            match self.find(key, &values).await {
+                // A question can be asked again even where its answer could not be read: nothing depends on it yet.
+                Err(error) if error.kind() == ErrorKind::Undecodable => {
+                    if !self.patience.wait(None, self.stats).await {
+                        return Err(error);
+                    }
+                }
+                found => break found?,
+            }
+        };
         let (mut known, mut new) = (Vec::new(), Vec::new());
         for mut row in rows {
             let value = row.key.clone().unwrap_or_default();

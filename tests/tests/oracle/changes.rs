@@ -1,7 +1,8 @@
 //! The clock and the trash, which speak in the zone of the service's user.
 
 use crm_core::{
-    CallStats, Deletions, MICROS_PER_DAY, MICROS_PER_SECOND, format_instant_seconds, parse_instant,
+    CallStats, Deletions, ErrorKind, MICROS_PER_DAY, MICROS_PER_SECOND, format_instant_seconds,
+    parse_instant,
 };
 use serde_json::json;
 use std::sync::Arc;
@@ -156,4 +157,22 @@ async fn a_trash_of_many_pages_is_read_to_its_end() {
     let told: Vec<_> = told.records.into_iter().map(|record| record.id).collect();
     assert_eq!(told, ids);
     assert_eq!(stats.data_calls(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_without_deletions_and_names_that_are_none_are_told_apart() {
+    let company = Company::start(10).await;
+    let session = company.session(&[]);
+    let stats = CallStats::default();
+    let user = session
+        .deleted("User", 0, MINUTE, &stats)
+        .await
+        .unwrap_err();
+    assert_eq!(user.kind(), ErrorKind::NotSupported, "{user:?}");
+    assert_eq!(stats.calls(), 0);
+    let none = session
+        .deleted("NoSuchObject", 0, MINUTE, &stats)
+        .await
+        .unwrap_err();
+    assert_eq!(none.kind(), ErrorKind::ObjectUnknown, "{none:?}");
 }

@@ -3,6 +3,7 @@
 
 mod changes;
 mod company;
+mod enumerations;
 mod reading;
 mod sessions;
 mod trouble;

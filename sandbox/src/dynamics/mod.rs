@@ -52,7 +52,7 @@ use crate::salesforce::errors::{ApiError, Reply};
 /// Longest address of a GET (section 1).
 pub const MAX_ADDRESS: usize = 32_768;
 /// Bytes of rendered pages kept.
-const KEPT: usize = 512 << 20;
+const KEPT: usize = 1 << 30;
 /// Pages of smaller tables are not worth keeping.
 const WORTH_KEEPING: usize = 2_000;
 

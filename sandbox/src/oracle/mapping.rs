@@ -54,6 +54,33 @@ fn label(tag: &str) -> String {
     out
 }
 
+/// What people call a field: the company's label, or one made from its tag.
+pub fn title(tag: &str) -> String {
+    IN_USE
+        .iter()
+        .find(|(known, _, _)| *known == tag)
+        .map_or_else(|| label(tag), |(_, label, _)| (*label).to_owned())
+}
+
+/// The company's tag of a custom field in use: a prefix for its type, and its label (section 3.6).
+pub fn custom_tag(field: &Field) -> Option<String> {
+    let (_, label, word) = IN_USE.iter().find(|(known, _, _)| *known == field.name)?;
+    let prefix = match field.kind {
+        _ if *word == "Currency" => "c",
+        Kind::Pick => "pl",
+        Kind::MultiPick => "msp",
+        Kind::Phone => "ph",
+        Kind::Bool => "b",
+        Kind::Int => "i",
+        Kind::Decimal => "n",
+        Kind::Date => "d",
+        Kind::DateTime => "dt",
+        Kind::Long(_) => "lt",
+        Kind::Text(_) | Kind::Id => "st",
+    };
+    Some(format!("{prefix}{}", label.replace(' ', "_")))
+}
+
 /// Answers `GetMapping`.
 ///
 /// # Errors

@@ -9,6 +9,7 @@ mod mapping;
 mod objects;
 mod picklists;
 mod query_page;
+mod rest;
 mod samples;
 mod searchspec;
 pub mod session;
@@ -58,6 +59,7 @@ pub struct Oracle {
 pub fn is_here(path: &str) -> bool {
     path.strip_prefix(PATH)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ';']))
+        || rest::is_here(path)
 }
 
 /// The action without its quotes; empty without one.
@@ -70,6 +72,12 @@ pub fn action(request: &Request) -> &str {
 
 /// The counter a request belongs to, for the journal.
 pub fn kind(request: &Request) -> &'static str {
+    if rest::is_here(&request.path) {
+        return match request.path.ends_with("/describe") {
+            true => "describe",
+            false => "rest_login",
+        };
+    }
     match request.parameter("command") {
         Some("login") => return "soap_login",
         Some("logoff") => return "soap_logoff",
@@ -168,6 +176,9 @@ impl Oracle {
     /// Answers a request to an Oracle address.
     pub fn answer(&self, request: &Request) -> Reply {
         let settings = self.settings().clone();
+        if rest::is_here(&request.path) {
+            return self.rest(request, &settings);
+        }
         match (request.method.as_str(), request.parameter("command")) {
             ("GET" | "POST", Some("login")) => {
                 self.sessions.login(request, &settings, self.clock.now())
@@ -252,8 +263,13 @@ impl Oracle {
         let area = input
             .namespace
             .strip_prefix("urn:crmondemand/ws/")
-            .and_then(|area| area.strip_suffix('/'))
             .ok_or_else(unknown)?;
+        // With this suffix custom fields go by the company's own tags.
+        if let Some(area) = area.strip_suffix("/10/2004") {
+            let done = self.record_operation(input, area, word, asker, true);
+            return done.ok_or_else(unknown)?;
+        }
+        let area = area.strip_suffix('/').ok_or_else(unknown)?;
         match (area, input.name.as_str()) {
             ("deleteditem", "DeletedItemWS_DeletedItemQueryPage_Input") => {
                 let reach = asker.settings.trash_reach_s;
@@ -285,7 +301,7 @@ impl Oracle {
                 )
             }
             _ => self
-                .record_operation(input, area, word, asker)
+                .record_operation(input, area, word, asker, false)
                 .ok_or_else(unknown)?,
         }
     }
@@ -297,6 +313,7 @@ impl Oracle {
         area: &str,
         word: &str,
         asker: &query_page::Asker<'_>,
+        custom: bool,
     ) -> Option<Result<String, Fault>> {
         let (v1, object_word) = match area.strip_prefix("ecbs/") {
             Some(object) => (false, object),
@@ -317,10 +334,18 @@ impl Oracle {
         if input.name != expected {
             return None;
         }
+        if v1 && custom {
+            return None;
+        }
+        let renamed = custom.then(|| {
+            let object = &store.tables[place].object;
+            object.with_custom_tags(mapping::custom_tag)
+        });
         let operation = match operation {
             "QueryPage" if !v1 => {
                 return Some(query_page::answer(
                     &store.tables[place],
+                    renamed.as_ref().unwrap_or(&store.tables[place].object),
                     &self.results,
                     input,
                     asker,
@@ -333,6 +358,7 @@ impl Oracle {
             "InsertOrUpdate" if v1 => Operation::InsertOrUpdate,
             _ => return None,
         };
+        let view = renamed.unwrap_or_else(|| store.tables[place].object.clone());
         drop(store);
         let writer = write::Writer {
             user: asker.user.number,
@@ -341,7 +367,7 @@ impl Oracle {
             v1,
         };
         let mut store = self.records_mut();
-        let done = write::run(&mut store, place, operation, input, &writer);
+        let done = write::run(&mut store, place, &view, operation, input, &writer);
         Some(done.map(|(output, written)| {
             let mut sum = self.written();
             sum.inserted += written.inserted;

@@ -45,6 +45,15 @@ pub struct Field {
     pub hidden: bool,
 }
 
+impl Field {
+    /// Whether companies give it its meaning.
+    pub fn is_custom(&self) -> bool {
+        ["Custom", "Indexed"]
+            .iter()
+            .any(|start| self.name.starts_with(start))
+    }
+}
+
 /// An object.
 #[derive(Debug, Clone)]
 pub struct Object {
@@ -55,6 +64,8 @@ pub struct Object {
     /// Word in the list of deleted records; two for Activity.
     pub deleted_as: &'static str,
     pub fields: Vec<Field>,
+    /// What stands behind the object in the namespace of its services.
+    suffix: &'static str,
     places: HashMap<String, usize>,
     /// Columns that find a record together, the first complete set counts.
     pub keys: Vec<Vec<usize>>,
@@ -75,9 +86,33 @@ impl Object {
             service_name: "DeletedItem",
             deleted_as: "",
             fields: vec![field],
+            suffix: "",
             places: HashMap::from([(tag.to_owned(), 0)]),
             keys: Vec::new(),
         }
+    }
+
+    /// The same object as `/10/2004` shows it: custom fields go by the company's tags, and those that the
+    /// company does not use are not there.
+    pub fn with_custom_tags(&self, tag: impl Fn(&Field) -> Option<String>) -> Self {
+        let mut out = self.clone();
+        out.suffix = "10/2004";
+        for (place, field) in self.fields.iter().enumerate() {
+            if !field.is_custom() {
+                continue;
+            }
+            out.places.remove(&field.name);
+            if let Some(own) = tag(field) {
+                out.fields[place].name.clone_from(&own);
+                out.places.insert(own, place);
+            }
+        }
+        out
+    }
+
+    /// The namespace of the object's services in v2.0.
+    pub fn service(&self) -> String {
+        format!("urn:crmondemand/ws/ecbs/{}/{}", self.word(), self.suffix)
     }
 
     /// The place of a field by its tag.
@@ -298,6 +333,7 @@ fn object(line: &Line) -> Result<Object, String> {
         service_name,
         deleted_as,
         fields,
+        suffix: "",
         places,
         keys,
     })

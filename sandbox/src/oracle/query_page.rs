@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono_tz::Tz;
 
 use super::envelope::Fault;
-use super::objects::{Kind, system};
+use super::objects::{Kind, Object, system};
 use super::picklists;
 use super::searchspec::{self, Op, Spec, Test};
 use super::session::User;
@@ -70,20 +70,21 @@ pub struct Asker<'a> {
     pub page_cap: Option<usize>,
 }
 
-/// Answers a request; the output element is returned.
+/// Answers a request; the output element is returned. `object` is that of the table, under the tags the
+/// request's namespace stands for.
 ///
 /// # Errors
 /// A fault of either shape.
 pub fn answer(
     table: &Table,
+    object: &Object,
     results: &Results,
     input: &Node,
     asker: &Asker<'_>,
 ) -> Result<String, Fault> {
-    let object = &table.object;
     let list_name = format!("ListOf{}", object.name);
-    let service = format!("urn:crmondemand/ws/ecbs/{}/", object.word());
-    let query = read(table, input, asker).map_err(|fault| {
+    let service = object.service();
+    let query = read(object, input, asker).map_err(|fault| {
         fault.inside(
             &format!("{service}:{list_name}"),
             &format!("{}QueryPage", object.name),
@@ -116,7 +117,7 @@ pub fn answer(
     }
     out.push_str(&format!(" lastpage=\"{is_last}\">"));
     for row in rows {
-        record(&mut out, table, row, &query);
+        record(&mut out, table, object, row, &query);
     }
     out.push_str(&format!(
         "</ListOf{0}></ns:{0}QueryPage_Output>",
@@ -125,16 +126,16 @@ pub fn answer(
     Ok(out)
 }
 
-fn record(out: &mut String, table: &Table, row: u64, query: &Query) {
-    let name = table.object.name;
+fn record(out: &mut String, table: &Table, object: &Object, row: u64, query: &Query) {
+    let name = object.name;
     out.push('<');
     out.push_str(name);
     out.push('>');
     for place in &query.columns {
-        let field = &table.object.fields[*place];
+        let field = &object.fields[*place];
         match table.cell(row, *place) {
             Some(value) if query.display && matches!(field.kind, Kind::Pick | Kind::MultiPick) => {
-                let tag = table.object.v1_tag(&field.name);
+                let tag = object.v1_tag(&table.object.fields[*place].name);
                 xml::element(out, &field.name, &picklists::display(name, &tag, &value));
             }
             Some(value) => xml::element(out, &field.name, &value),
@@ -147,8 +148,7 @@ fn record(out: &mut String, table: &Table, row: u64, query: &Query) {
     out.push('>');
 }
 
-fn read(table: &Table, input: &Node, asker: &Asker<'_>) -> Result<Query, Fault> {
-    let object = &table.object;
+fn read(object: &Object, input: &Node, asker: &Asker<'_>) -> Result<Query, Fault> {
     let service = input.namespace.as_str();
     let data = format!("urn:/crmondemand/xml/{}/Query", object.name);
     let here = |node: &Node| node.namespace == data || node.namespace == service;

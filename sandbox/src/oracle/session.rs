@@ -40,6 +40,9 @@ struct Session {
     /// Milliseconds of the last request, for the rate.
     last_ms: i64,
     zone: Option<String>,
+    /// The minute the REST requests of `rest` fell into.
+    minute: i64,
+    rest: u32,
 }
 
 #[derive(Default)]
@@ -75,8 +78,21 @@ impl Sessions {
             }
         };
         let credentials = header("username").zip(header("password"));
+        let pair = credentials
+            .as_ref()
+            .map(|(user, password)| (user.as_str(), password.as_str()));
+        self.open_for(pair, settings, now)
+    }
+
+    /// Opens a session for credentials: 200 with a cookie, or 403 with a line of text.
+    pub fn open_for(
+        &self,
+        credentials: Option<(&str, &str)>,
+        settings: &Settings,
+        now: i64,
+    ) -> Reply {
         let mut book = self.book();
-        let Some(user) = credentials.and_then(|(user, password)| check(&user, &password)) else {
+        let Some(user) = credentials.and_then(|(user, password)| check(user, password)) else {
             book.refused += 1;
             return refusal("Invalid user name or password");
         };
@@ -136,6 +152,33 @@ impl Sessions {
         }
         book.operations += operations;
         Ok((user, set))
+    }
+
+    /// Whether a REST request has a session that goes on, which it keeps alive.
+    pub fn admits_rest(&self, request: &Request, settings: &Settings, now: i64) -> bool {
+        let mut book = self.book();
+        let session = cookie(request).and_then(|id| book.sessions.get_mut(&id));
+        match session.filter(|session| !is_over(session, settings, now)) {
+            Some(session) => {
+                session.used = now;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Counts a REST request; false for one too many in its minute (section 5).
+    pub fn rest_rate(&self, request: &Request, settings: &Settings, now: i64) -> bool {
+        let mut book = self.book();
+        let Some(session) = cookie(request).and_then(|id| book.sessions.get_mut(&id)) else {
+            return false;
+        };
+        if session.minute != now / 60 {
+            session.minute = now / 60;
+            session.rest = 0;
+        }
+        session.rest += 1;
+        session.rest <= settings.rest_per_minute
     }
 
     /// Sets how many operations were used.
@@ -288,6 +331,8 @@ fn open(book: &mut Book, user: usize, settings: &Settings, now: i64) -> Option<S
         used: now,
         last_ms: 0,
         zone: None,
+        minute: 0,
+        rest: 0,
     };
     book.sessions.insert(id.clone(), session);
     Some(id)

@@ -14,6 +14,8 @@ pub struct Settings {
     pub life_s: i64,
     /// Least milliseconds between two requests of a session; 0 for none. The service has 50.
     pub min_interval_ms: i64,
+    /// REST requests of a session in a minute.
+    pub rest_per_minute: u32,
     /// Operations before SBL-SBL-70172; none unless set.
     pub allotment: Option<u64>,
     /// HTTP status of faults: 500 or 200 (section 9.3).
@@ -39,6 +41,7 @@ impl Default for Settings {
             idle_s: 600,
             life_s: 86_400,
             min_interval_ms: 0,
+            rest_per_minute: 30,
             allotment: None,
             fault_status: 500,
             bare_codes: false,

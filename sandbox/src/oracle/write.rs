@@ -68,13 +68,14 @@ struct Sent<'n> {
     skip: bool,
 }
 
-/// Carries a message out; the output element and what was written are returned.
+/// Carries a message out. `view` is the table's object under the tags the message's namespace stands for; the output element and what was written are returned.
 ///
 /// # Errors
 /// One fault for the whole message; nothing of it stays.
 pub fn run(
     store: &mut Store,
     place: usize,
+    view: &Object,
     operation: Operation,
     input: &Node,
     writer: &Writer,
@@ -88,7 +89,7 @@ pub fn run(
             format!("urn:/crmondemand/xml/{}", object.word()),
         ),
         false => (
-            format!("urn:crmondemand/ws/ecbs/{}/", object.word()),
+            view.service(),
             format!("{name}{}_Output", operation.word()),
             format!("urn:/crmondemand/xml/{name}/Data"),
         ),
@@ -103,7 +104,7 @@ pub fn run(
     let records = records(&object, input, &data)?;
     let sent = records
         .iter()
-        .map(|record| read(&object, record, operation, writer))
+        .map(|record| read(view, record, operation, writer))
         .collect::<Result<Vec<_>, _>>()
         .map_err(around)?;
     let mut batch = Batch {

@@ -629,3 +629,114 @@ async fn faults_on_demand_are_soap_here() {
     let report = world.admin(Method::GET, "/requests", None).await;
     assert_eq!(report["calls"]["soap_query"], 10);
 }
+
+#[tokio::test]
+async fn rest_describes_page_by_page_to_those_with_a_session() {
+    let world = world(Config::default()).await;
+    let url = |path: &str| format!("{}/OnDemand/user/Rest{path}", world.sandbox.instance_url);
+    let stranger = world.client.get(url("/latest/describe")).send().await;
+    assert_eq!(stranger.expect("an answer").status(), StatusCode::FORBIDDEN);
+    let oracle = &world.sandbox.oracle;
+    let open = world
+        .client
+        .get(url("/Connection"))
+        .basic_auth(&oracle.username, Some(&oracle.password))
+        .send()
+        .await
+        .expect("an answer");
+    assert_eq!(open.status(), StatusCode::OK);
+    let cookie = open.headers()["set-cookie"].to_str().expect("a text");
+    let cookie = cookie.split(';').next().expect("a cookie").to_owned();
+    let get = async |path: &str| {
+        let call = world.client.get(url(path)).header("Cookie", &cookie);
+        let answer = call.send().await.expect("an answer");
+        let status = answer.status();
+        let body: serde_json::Value = answer.json().await.expect("JSON");
+        (status, body)
+    };
+    let (_, all) = get("/latest/describe?limit=100").await;
+    assert_eq!(
+        all["Resources"].as_object().map(serde_json::Map::len),
+        Some(16)
+    );
+    let mut names = Vec::new();
+    loop {
+        let path = format!(
+            "/latest/Opportunities/describe?fields=attributes&limit=100&offset={}",
+            names.len()
+        );
+        let (status, page) = get(&path).await;
+        assert_eq!(status, StatusCode::OK, "{page}");
+        let attributes = page["Resources"]["Opportunities"]["attributes"].as_array();
+        names.extend(
+            attributes
+                .expect("attributes")
+                .iter()
+                .map(|one| one["name"].clone()),
+        );
+        if page["_contextInfo"]["lastpage"] == true {
+            break;
+        }
+    }
+    assert!(names.len() > 300 && names.contains(&json!("OpportunityName")));
+    let (status, _) = get("/latest/Nothing/describe").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    for _ in 0..30 {
+        get("/latest/Accounts/describe").await;
+    }
+    let (status, body) = get("/latest/Accounts/describe").await;
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    assert_eq!(body["Error"][0]["errorCode"], "SBL-ODU-01005");
+}
+
+#[tokio::test]
+async fn the_suffixed_namespace_speaks_the_companys_tags() {
+    let world = world(Config::default()).await;
+    let cookie = session(&world).await;
+    let service = "urn:crmondemand/ws/ecbs/contact/10/2004";
+    let record = |tag: &str| {
+        format!(
+            "<ContactInsert_Input xmlns=\"{service}\"><ListOfContact xmlns=\"urn:/crmondemand/xml/Contact/Data\"><Contact><ContactFirstName>C</ContactFirstName><ContactLastName>Custom</ContactLastName><{tag}>7</{tag}></Contact></ListOfContact></ContactInsert_Input>"
+        )
+    };
+    let (status, answer) = call(
+        &world,
+        &cookie,
+        service,
+        "ContactInsert",
+        &record("iVisits"),
+    )
+    .await;
+    assert_eq!(status, StatusCode::OK, "{answer}");
+    let (_, refused) = call(
+        &world,
+        &cookie,
+        service,
+        "ContactInsert",
+        &record("CustomInteger0"),
+    )
+    .await;
+    assert!(refused.contains("SBL-EAI-04127"), "{refused}");
+    let query = format!(
+        "<ContactQueryPage_Input xmlns=\"{service}\"><ListOfContact xmlns=\"urn:/crmondemand/xml/Contact/Query\"><Contact searchspec=\"[iVisits] = '7'\"><Id/><iVisits/></Contact></ListOfContact></ContactQueryPage_Input>"
+    );
+    let (status, found) = call(&world, &cookie, service, "ContactQueryPage", &query).await;
+    assert_eq!(status, StatusCode::OK, "{found}");
+    assert!(found.contains("<iVisits>7</iVisits>"), "{found}");
+    assert!(
+        found.contains(&format!("xmlns:ns=\"{service}\"")),
+        "{found}"
+    );
+    let (_, generic) = page(
+        &world,
+        &cookie,
+        "",
+        "searchspec=\"[CustomInteger0] = '7'\"",
+        "<Id/><CustomInteger0/>",
+    )
+    .await;
+    assert!(
+        generic.contains("<CustomInteger0>7</CustomInteger0>"),
+        "{generic}"
+    );
+}

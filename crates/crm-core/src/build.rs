@@ -7,8 +7,6 @@ use crate::page::{CellReject, Column, Page};
 
 /// What a rejected value is shown as is cut after so many bytes.
 const LONGEST_RAW: usize = 256;
-/// Documents nested deeper are no data: PostgreSQL's own parser would give up on them.
-const DEEPEST: usize = 200;
 
 /// A page in the making. Cells come in any order within a record; those that do not come are null.
 #[derive(Debug)]
@@ -79,7 +77,7 @@ impl<'d> PageBuilder<'d> {
                     raw.ok_or("it holds a character that does not exist"),
                 )
             }
-            Token::Nested(document) if json::depth_of(document) > DEEPEST => {
+            Token::Nested(document) if json::depth_of(document) > json::DEEPEST => {
                 return Err(Error::new(
                     ErrorKind::Undecodable,
                     "the reply is nested too deeply",

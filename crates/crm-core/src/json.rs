@@ -12,6 +12,9 @@ mod writing;
 
 pub use writing::{is_number, push_text};
 
+/// Documents nested deeper are no data: PostgreSQL's own parser would give up on them.
+pub const DEEPEST: usize = 200;
+
 /// One value, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Token<'a> {

@@ -211,7 +211,18 @@ async fn authority(session: &DynamicsSession, form: Form, stats: &CallStats) -> 
     {
         return entra(named.as_ref(), None, tenant, own);
     }
-    let challenge = challenge(session, stats).await?;
+    let challenge = match (challenge(session, stats).await, &named) {
+        // A server that does not point to AD FS still takes its tokens where the user knows better.
+        (Err(error), Some(named))
+            if form == Form::Adfs && error.kind() == ErrorKind::Undecodable =>
+        {
+            Challenge {
+                authorization_uri: at(named, "/adfs/oauth2/authorize")?.into(),
+                resource_id: Some(session.root().as_str().to_owned()),
+            }
+        }
+        (challenge, _) => challenge?,
+    };
     let pointed = Url::parse(&challenge.authorization_uri).map_err(|_| {
         Error::new(
             ErrorKind::Undecodable,

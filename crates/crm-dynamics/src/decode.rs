@@ -172,7 +172,7 @@ impl PageDecoder {
                     expected = at + 1;
                     self.entries[at].put(walk.value()?, page)?;
                 }
-                None => walk.skip_value()?,
+                None => skip(walk)?,
             }
         }
         Ok(())
@@ -232,6 +232,20 @@ pub(crate) fn cell(field: &QueryField, zone: Zone) -> CellDecoder {
             ','
         },
     }
+}
+
+/// Passes over a property that nobody asked for. Properties are no documents: what is nested deeply is no record.
+fn skip(walk: &mut Walk<'_>) -> Result<()> {
+    let rest = walk.rest();
+    walk.skip_value()?;
+    let skipped = &rest[..rest.len() - walk.rest().len()];
+    if skipped.starts_with(['{', '[']) && json::depth_of(skipped) > json::DEEPEST {
+        return Err(Error::new(
+            ErrorKind::Undecodable,
+            "the reply is nested too deeply",
+        ));
+    }
+    Ok(())
 }
 
 /// Where the next page is, as it stands in a reply.

@@ -4,6 +4,7 @@
 //! entity's name in braces stands for its set, whose name only the server tells.
 
 use crate::ids;
+use crate::scan::page_size;
 use crate::types::property;
 use crm_core::{
     Error, ErrorKind, Filter, Operator, RemoteQuery, Result, Value, format_date,
@@ -15,7 +16,7 @@ use std::fmt::Write;
 /// Longest address of a GET, and of one inside a batch (section 1).
 pub(crate) const LONGEST_ADDRESS: usize = 32_768;
 pub(crate) const LONGEST_IN_BATCH: usize = 65_536;
-/// Lists of identifiers and whole numbers longer than this go as one condition, which a query has not so many of.
+/// Lists of identifiers and numbers longer than this go as one condition, which a query has not so many of.
 const LONGEST_CHAIN: usize = 30;
 /// What EXPLAIN shows of a long list of identifiers.
 const SHOWN_IDS: usize = 5;
@@ -68,8 +69,13 @@ pub(crate) fn is_count(query: &RemoteQuery) -> bool {
     !query.aggregates.is_empty()
 }
 
-/// The options of a query, not encoded: fields, condition, order. The limit is the caller's, since it depends on how
-/// the pages come.
+/// All that is wanted fits into one page.
+pub(crate) fn is_single(query: &RemoteQuery) -> bool {
+    let page = u64::from(page_size(query.page_size));
+    query.limit.is_some_and(|limit| limit <= page)
+}
+
+/// The options of a query, not encoded: fields, condition, order, limit.
 ///
 /// # Errors
 /// As [`query`].
@@ -91,7 +97,8 @@ pub(crate) fn options(query: &RemoteQuery) -> Result<Vec<(&'static str, String)>
         }
         options.push(("$orderby", order.join(",")));
     }
-    if let Some(limit) = query.limit {
+    // More than a page holds comes page by page, and the reading ends with the limit.
+    if let Some(limit) = query.limit.filter(|_| is_single(query)) {
         options.push(("$top", limit.to_string()));
     }
     Ok(options)
@@ -219,8 +226,9 @@ fn group(parts: &[Filter<Value>], separator: &str) -> Result<String> {
 /// A field equal to one of these values: a chain of comparisons, which every version reads, or one condition where
 /// there are many.
 fn one_of(name: &str, values: &[Value]) -> Result<String> {
-    let is_exact = |value: &Value| matches!(value, Value::Int(_) | Value::Uuid(_));
-    if values.len() > LONGEST_CHAIN && values.iter().all(is_exact) {
+    let is_text_alike =
+        |value: &Value| matches!(value, Value::Int(_) | Value::Numeric(_) | Value::Uuid(_));
+    if values.len() > LONGEST_CHAIN && values.iter().all(is_text_alike) {
         let values = values.iter().map(literal).collect::<Result<Vec<_>>>()?;
         return Ok(in_function(name, &values));
     }

@@ -38,10 +38,10 @@ pub(crate) fn fit(field: &FieldFacts, filter: Filter<Value>) -> Fit {
             field: name,
             values: Value::List(values),
         } => {
-            let is_one = matches!(
-                kind,
-                Kind::Guid | Kind::Lookup | Kind::Int | Kind::BigInt | Kind::Choice
-            );
+            let is_one = match kind {
+                Kind::Guid | Kind::Lookup => true,
+                kind => kind.is_number() && kind != Kind::Double,
+            };
             if values.len() > MOST_CONDITIONS && !is_one {
                 return Fit::Unpushable("the list is longer than the CRM reads");
             }

@@ -121,7 +121,6 @@ impl Attribute {
             variants: None,
         });
         let values: Vec<_> = values.collect();
-        let is_date = matches!(kind, Kind::Instant | Kind::WallClock | Kind::Day);
         let field = RemoteField {
             label: self.label.clone(),
             remote_type,
@@ -140,7 +139,11 @@ impl Attribute {
                 kind,
                 Kind::Choices | Kind::File | Kind::Target | Kind::Other
             ),
-            sortable: is_date || (kind.is_number() && kind != Kind::Choice),
+            // Whether its order is PostgreSQL's is another question (`semantics.rs`).
+            sortable: !matches!(
+                kind,
+                Kind::Choices | Kind::File | Kind::Target | Kind::Other
+            ),
             case_sensitive: false,
             external_key: keys.iter().any(|key| *key == [self.name.as_str()]),
             identifier: self.is_primary_id,

@@ -143,7 +143,7 @@ impl Pages {
     /// The size of pages; none where the first is all that is wanted, for the two wishes exclude each other (trap 2).
     fn page_size(&self) -> Option<u32> {
         let size = page_size(self.query.page_size);
-        let is_single = is_single(&self.query);
+        let is_single = deparse::is_single(&self.query);
         (!is_single).then_some(size)
     }
 
@@ -172,20 +172,9 @@ impl PageStream for Pages {
     }
 }
 
-/// All that is wanted fits into one page.
-fn is_single(query: &RemoteQuery) -> bool {
-    query
-        .limit
-        .is_some_and(|limit| limit <= u64::from(page_size(query.page_size)))
-}
-
 /// The address of the first page.
 pub(crate) fn first_link(session: &DynamicsSession, prepared: &Prepared) -> Result<String> {
-    let mut options = deparse::options(&prepared.query)?;
-    if !is_single(&prepared.query) {
-        options.retain(|(name, _)| *name != "$top");
-    }
-    address(session, prepared, options)
+    address(session, prepared, deparse::options(&prepared.query)?)
 }
 
 /// The address of a query with these options. Where it would be longer than the vendor reads, the fields are not named,

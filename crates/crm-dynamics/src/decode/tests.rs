@@ -170,6 +170,11 @@ fn values_that_do_not_convert_name_their_record() {
 #[test]
 fn replies_that_are_none() {
     let decoder = decoder(&[("name", "StringType", ColumnType::Text)]);
+    let unasked = format!(
+        r#"{{"value":[{{"x":{}1{}}}]}}"#,
+        "[".repeat(300),
+        "]".repeat(300)
+    );
     let deep = format!(
         r#"{{"value":[{{"name":{}1{}}}]}}"#,
         "[".repeat(300),
@@ -189,6 +194,7 @@ fn replies_that_are_none() {
         br#"{"value":[],"@odata.nextLink":5}"#,
         b"{\"value\":[{\"name\":\"\xff\"}]}",
         deep.as_bytes(),
+        unasked.as_bytes(),
     ] {
         let error = decoder.query_reply(body).unwrap_err();
         assert_eq!(

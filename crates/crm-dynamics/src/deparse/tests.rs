@@ -34,6 +34,8 @@ fn queries_as_they_are_shown() {
         "{account}?$select=accountid,_primarycontactid_value,_ownerid_value,name&$filter=revenue gt 5\
          &$orderby=revenue desc,accountid asc&$top=10"
     );
+    wanted.limit = Some(5_001);
+    assert!(query(&wanted).unwrap().ends_with("accountid asc"));
     assert_eq!(
         query(&accounts(&[])).unwrap(),
         "{account}?$select=accountid"

@@ -15,7 +15,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long signing off may take; nobody waits for it.
+/// How long signing off may take.
 const CLOSING: Duration = Duration::from_secs(5);
 /// The same while the backend ends and waits, for all sessions together.
 const CLOSING_AT_EXIT: Duration = Duration::from_secs(1);
@@ -76,7 +76,9 @@ pub fn open(server: &Server, user: pg_sys::Oid) -> Result<Arc<dyn Session>> {
             if entries[at].account == account {
                 return Ok(Arc::clone(&entries[at].session));
             }
-            close([entries.swap_remove(at).session], CLOSING, false);
+            if let Some(goodbyes) = goodbyes([entries.swap_remove(at).session]) {
+                runtime::run_aside(goodbyes, CLOSING, false);
+            }
         }
         at_exit(close_all);
         let session = connector.open(account.clone())?;
@@ -162,7 +164,7 @@ pub fn all() -> Vec<(String, pg_sys::Oid, Arc<dyn Session>)> {
     })
 }
 
-/// Forgets the sessions at a server, or at every server; gives how many there were.
+/// Forgets the sessions at a server, or at every server, and signs them off; gives how many there were.
 pub fn forget(server: Option<&str>) -> usize {
     let forgotten: Vec<_> = SESSIONS.with_borrow_mut(|entries| {
         let all = std::mem::take(entries);
@@ -174,25 +176,27 @@ pub fn forget(server: Option<&str>) -> usize {
     });
     let sessions: Vec<_> = forgotten.into_iter().map(|entry| entry.session).collect();
     let n_sessions = sessions.len();
-    close(sessions, CLOSING, false);
+    if let Some(goodbyes) = goodbyes(sessions) {
+        // Whether the CRM has heard it or not, this backend has forgotten them.
+        let _ =
+            runtime::run(async move { Ok(tokio::time::timeout(CLOSING, goodbyes).await.is_ok()) });
+    }
     n_sessions
 }
 
 /// Signs off where somebody is signed in; whoever still holds such a session and asks it for something signs in anew.
-fn close(sessions: impl IntoIterator<Item = Arc<dyn Session>>, most: Duration, waits: bool) {
+fn goodbyes(
+    sessions: impl IntoIterator<Item = Arc<dyn Session>>,
+) -> Option<impl Future<Output = ()> + Send + 'static> {
     let open = sessions
         .into_iter()
         .filter(|session| session.signed_in().is_some());
     let open: Vec<_> = open.collect();
-    if open.is_empty() {
-        return;
-    }
-    let goodbyes = async move {
+    (!open.is_empty()).then(|| async move {
         for session in open {
             session.close(&CallStats::default()).await;
         }
-    };
-    runtime::run_aside(goodbyes, most, waits);
+    })
 }
 
 fn close_all() {
@@ -202,11 +206,9 @@ fn close_all() {
             .try_borrow_mut()
             .map(|mut all| std::mem::take(&mut *all))
     });
-    if let Ok(Ok(entries)) = sessions {
-        close(
-            entries.into_iter().map(|entry| entry.session),
-            CLOSING_AT_EXIT,
-            true,
-        );
+    if let Ok(Ok(entries)) = sessions
+        && let Some(goodbyes) = goodbyes(entries.into_iter().map(|entry| entry.session))
+    {
+        runtime::run_aside(goodbyes, CLOSING_AT_EXIT, true);
     }
 }

@@ -394,13 +394,11 @@ pub fn sql_type(column_type: ColumnType) -> &'static str {
     }
 }
 
-/// The column or table name that a remote name becomes.
+/// The column or table name that a remote name becomes. A name with a part of its own behind an `@` becomes one that can
+/// be typed without quotes.
 pub fn local_name(remote: &str, keep_case: bool) -> String {
-    let name = if keep_case {
-        remote.to_owned()
-    } else {
-        remote.to_lowercase()
-    };
+    let name = remote.replace('@', "_");
+    let name = if keep_case { name } else { name.to_lowercase() };
     shortened(&name, LONGEST_NAME)
 }
 

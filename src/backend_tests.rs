@@ -320,6 +320,18 @@ mod tests {
     }
 
     #[pg_test]
+    fn a_remote_name_becomes_one_that_needs_no_quotes() {
+        for (remote, keep_case, expected) in [
+            ("AnnualRevenue", false, "annualrevenue"),
+            ("AnnualRevenue", true, "AnnualRevenue"),
+            ("customerid@type", false, "customerid_type"),
+            ("Rabatt_für_Händler__c", false, "rabatt_für_händler__c"),
+        ] {
+            assert_eq!(crate::exec::import::local_name(remote, keep_case), expected);
+        }
+    }
+
+    #[pg_test]
     fn a_plan_survives_the_plan_node() {
         let plan = ScanPlan {
             object: "Account".into(),

@@ -3,7 +3,7 @@
 mod reading;
 mod shapes;
 
-pub(crate) use reading::{entities, objects};
+pub(crate) use reading::{entities, objects, shared_sets};
 
 use crm_core::RemoteObject;
 use std::collections::HashMap;

@@ -55,6 +55,19 @@ pub(crate) struct ChoiceOption {
     pub state: Option<String>,
 }
 
+impl From<ChoiceOption> for EnumerationValue {
+    fn from(option: ChoiceOption) -> Self {
+        Self {
+            value: option.value,
+            label: option.label,
+            active: true,
+            is_default: false,
+            controlling: option.state.map(|state| vec![state]),
+            variants: None,
+        }
+    }
+}
+
 /// The fields of an entity's attributes; a polymorphic lookup has a second one that says where it leads. `keys` are the
 /// entity's alternate keys: records are found by an attribute that is one alone.
 pub(crate) fn fields_of(
@@ -112,15 +125,7 @@ impl Attribute {
                 || matches!(self.type_name.as_str(), "CustomerType" | "OwnerType"));
         // Only this level is kept by the server; the others are a matter of forms (3.2).
         let is_required = self.required_level == "SystemRequired";
-        let values = self.options.iter().map(|option| EnumerationValue {
-            value: option.value.clone(),
-            label: option.label.clone(),
-            active: true,
-            is_default: false,
-            controlling: option.state.clone().map(|state| vec![state]),
-            variants: None,
-        });
-        let values: Vec<_> = values.collect();
+        let values: Vec<_> = self.options.iter().cloned().map(Into::into).collect();
         let field = RemoteField {
             label: self.label.clone(),
             remote_type,

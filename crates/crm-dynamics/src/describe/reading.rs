@@ -1,12 +1,14 @@
 //! Metadata of the Web API (Dynamics page, sections 3 and 4). All requests of an entity, or of several, go in one call.
 
-use super::shapes::{Definition, Detail, Listed, Single, Source};
+use super::shapes::{Definition, Detail, Listed, OptionSet, Single, Source};
 use super::{Entity, Navigation};
 use crate::batch::{self, Part, PartReply};
 use crate::deparse;
 use crate::metadata::fields_of;
 use crate::session::DynamicsSession;
-use crm_core::{CallStats, Error, ErrorKind, ObjectSummary, RemoteObject, Result, json};
+use crm_core::{
+    CallStats, Enumeration, Error, ErrorKind, ObjectSummary, RemoteObject, Result, json,
+};
 use crm_http::Call;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -80,6 +82,23 @@ pub(crate) async fn objects(
         }
     }
     Ok(objects)
+}
+
+/// The option sets that belong to no entity, whether some attribute uses them or not (section 4): the whole list, for
+/// it takes no filter.
+///
+/// # Errors
+/// As [`DynamicsSession::call`].
+pub(crate) async fn shared_sets(
+    session: &DynamicsSession,
+    stats: &CallStats,
+) -> Result<Vec<Enumeration>> {
+    let call = Call::get(session.path("GlobalOptionSetDefinitions"));
+    let reply = session.call(&call, stats).await?;
+    let listed: Listed<OptionSet> = json::parse(&reply.body, "a list of option sets")?;
+    let language = session.language();
+    let named = listed.value.into_iter();
+    Ok(named.filter_map(|set| set.shared(language)).collect())
 }
 
 /// These entities with their attributes, in their order.

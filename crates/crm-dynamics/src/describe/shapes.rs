@@ -2,7 +2,7 @@
 
 use crate::metadata::{Attribute, ChoiceOption};
 use crate::navigation::Address;
-use crm_core::ObjectSummary;
+use crm_core::{Enumeration, ObjectSummary};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -209,6 +209,8 @@ pub(super) struct OptionSet {
     #[serde(default)]
     pub(super) name: Option<String>,
     #[serde(default)]
+    pub(super) display_name: Option<Label>,
+    #[serde(default)]
     pub(super) is_global: Switch,
     #[serde(default)]
     pub(super) options: Option<Vec<OptionItem>>,
@@ -248,6 +250,19 @@ pub(super) struct Relationship {
 }
 
 impl OptionSet {
+    /// A shared set; nothing where it has no name.
+    pub(super) fn shared(self, language: Option<u32>) -> Option<Enumeration> {
+        let name = self.name.clone()?;
+        let label = self.display_name.as_ref();
+        let label = label.and_then(|label| label.in_language(language));
+        let values = self.choices(language).into_iter().map(Into::into);
+        Some(Enumeration {
+            label: label.unwrap_or_else(|| name.clone()),
+            values: values.collect(),
+            name,
+        })
+    }
+
     pub(super) fn choices(self, language: Option<u32>) -> Vec<ChoiceOption> {
         let label_of = |item: &OptionItem| {
             let label = item.label.as_ref();
@@ -326,5 +341,48 @@ impl Base {
             global_set,
             options: options.unwrap_or_default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shared_set_is_an_enumeration_of_its_own() {
+        let list = r##"{"value": [
+            {"@odata.type": "#Microsoft.Dynamics.CRM.OptionSetMetadata", "Name": "new_colour", "IsGlobal": true,
+             "DisplayName": {"LocalizedLabels": [{"Label": "Farbe", "LanguageCode": 1031}, {"Label": "Colour", "LanguageCode": 1033}],
+                             "UserLocalizedLabel": {"Label": "Colour", "LanguageCode": 1033}},
+             "Options": [{"Value": 1, "Label": {"LocalizedLabels": [{"Label": "Rot", "LanguageCode": 1031}], "UserLocalizedLabel": null}},
+                         {"Value": null}]},
+            {"@odata.type": "#Microsoft.Dynamics.CRM.BooleanOptionSetMetadata", "Name": "new_choice", "DisplayName": null,
+             "TrueOption": {"Value": 1, "Label": null}, "FalseOption": {"Value": 0, "Label": null}},
+            {"Name": null, "Options": []}
+        ]}"##;
+        let listed: Listed<OptionSet> = serde_json::from_str(list).unwrap();
+        let sets = listed.value.into_iter();
+        let sets: Vec<_> = sets.filter_map(|set| set.shared(Some(1031))).collect();
+        let shown: Vec<_> = sets
+            .iter()
+            .map(|set| {
+                let values = set.values.iter();
+                let values: Vec<_> = values
+                    .map(|value| (value.value.as_str(), value.label.as_str()))
+                    .collect();
+                (set.name.as_str(), set.label.as_str(), values)
+            })
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                ("new_colour", "Farbe", vec![("1", "Rot")]),
+                (
+                    "new_choice",
+                    "new_choice",
+                    vec![("false", "false"), ("true", "true")]
+                ),
+            ]
+        );
     }
 }

@@ -6,9 +6,9 @@ use crate::deferred::{DeferredChanges, DeferredPages};
 use crate::native::{self, Documents};
 use crate::{changes, deleted, deparse, describe, scan, settle, soap, write};
 use crm_core::{
-    AccountInfo, BoxFuture, CallStats, ChangeStream, Deletions, Error, ErrorKind, ObjectSummary,
-    PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, Session, TicketKeeper, Usage,
-    WriteBatch, WriteReply, json,
+    AccountInfo, BoxFuture, CallStats, ChangeStream, Deletions, Enumeration, Error, ErrorKind,
+    ObjectSummary, PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, Session,
+    TicketKeeper, Usage, WriteBatch, WriteReply, json,
 };
 use crm_http::Call;
 use serde::Deserialize;
@@ -114,6 +114,19 @@ impl Session for DynamicsSession {
                         .collect())
                 }
                 Transport::Soap => soap::describe(self, objects, stats).await,
+            }
+        })
+    }
+
+    /// Over SOAP only the sets that attributes use are known here.
+    fn global_enumerations<'a>(
+        &'a self,
+        stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<Vec<Enumeration>>> {
+        Box::pin(async move {
+            match self.transport(stats).await? {
+                Transport::OData => describe::shared_sets(self, stats).await,
+                Transport::Soap => Ok(Vec::new()),
             }
         })
     }

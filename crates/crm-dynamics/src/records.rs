@@ -23,6 +23,7 @@ pub(crate) struct Record<'a>(&'a Map<String, Value>);
 
 impl<'a> Record<'a> {
     /// The record with these properties.
+    #[cfg(test)]
     pub(crate) fn of(properties: &'a Map<String, Value>) -> Self {
         Self(properties)
     }

@@ -127,7 +127,9 @@ pub(crate) async fn entities(
             return Err(incomplete());
         }
         for (object, replies) in together.iter().zip(replies.chunks(n_parts)) {
-            let entity = read(session, replies).map_err(|error| about(object, error))?;
+            let bodies: Vec<_> = replies.iter().map(body_of).collect();
+            let entity = read(&bodies, session.language(), session.shows_labels());
+            let entity = entity.map_err(|error| about(object, error))?;
             let entity = Arc::new(entity);
             session.catalog().put(object, Arc::clone(&entity));
             found.push(entity);
@@ -166,27 +168,27 @@ fn incomplete() -> Error {
     )
 }
 
-fn read(session: &DynamicsSession, replies: &[PartReply<'_>]) -> Result<Entity> {
+/// Reads the replies to the requests that [`add_parts`] makes.
+fn read(replies: &[Result<&[u8]>], language: Option<u32>, as_labels: bool) -> Result<Entity> {
     let [definition, sources, typed @ ..] = replies else {
         return Err(incomplete());
     };
     let what = "the description of an object";
-    let found: Single<Definition> = json::parse(body_of(definition)?, what)?;
+    let found: Single<Definition> = json::parse(body(definition)?, what)?;
     let mut definition = found
         .one()
         .ok_or_else(|| Error::new(ErrorKind::Undecodable, "the reply describes no object"))?;
     let address = definition
         .address()
         .ok_or_else(|| unreadable(&definition.logical_name))?;
-    let language = session.language();
     let mut details: HashMap<String, Detail> = HashMap::new();
     for reply in typed {
-        let listed: Listed<Detail> = json::parse(body_of(reply)?, "fields of an object")?;
+        let listed: Listed<Detail> = json::parse(body(reply)?, "fields of an object")?;
         let named = listed.value.into_iter();
         details.extend(named.map(|detail| (detail.logical_name.clone(), detail)));
     }
     // Not every version tells how attributes come about; then none is known to be computed.
-    let sources = body_of(sources).ok().and_then(|body| {
+    let sources = body(sources).ok().and_then(|body| {
         let listed: Listed<Source> = json::parse(body, "fields of an object").ok()?;
         Some(listed.value)
     });
@@ -221,17 +223,16 @@ fn read(session: &DynamicsSession, replies: &[PartReply<'_>]) -> Result<Entity> 
         tracks_changes: definition.change_tracking_enabled.is_true(),
         navigations: navigations.collect(),
         object: RemoteObject {
-            fields: fields_of(
-                &definition.logical_name,
-                attributes,
-                &keys,
-                session.shows_labels(),
-            ),
+            fields: fields_of(&definition.logical_name, attributes, &keys, as_labels),
             summary: definition.summary(language),
             variants: Vec::new(),
         },
         keys,
     })
+}
+
+fn body<'b>(reply: &Result<&'b [u8]>) -> Result<&'b [u8]> {
+    reply.as_ref().copied().map_err(Clone::clone)
 }
 
 fn body_of<'b>(reply: &PartReply<'b>) -> Result<&'b [u8]> {
@@ -262,3 +263,6 @@ fn unreadable(object: &str) -> Error {
         format!("object \"{object}\" has no records that can be read"),
     )
 }
+
+#[cfg(test)]
+mod tests;

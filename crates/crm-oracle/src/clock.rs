@@ -19,8 +19,6 @@ pub(crate) struct Now {
     pub instant: i64,
     /// The user's zone.
     pub zone: UserZone,
-    /// The service's name for it.
-    pub zone_name: String,
 }
 
 /// Asks for the time.
@@ -37,7 +35,7 @@ pub(crate) async fn now(session: &OracleSession, stats: &CallStats) -> Result<No
     read(&answered.body, utc, option)
 }
 
-fn read(body: &[u8], utc: i64, option: Option<Zone>) -> Result<Now> {
+pub(crate) fn read(body: &[u8], utc: i64, option: Option<Zone>) -> Result<Now> {
     let mut reader = Reader::new(body)?;
     open_output(&mut reader)?;
     let (mut shown, mut zone_name) = (None, String::new());
@@ -65,7 +63,6 @@ fn read(body: &[u8], utc: i64, option: Option<Zone>) -> Result<Now> {
     Ok(Now {
         instant: instant.unwrap_or(utc),
         zone,
-        zone_name,
     })
 }
 
@@ -106,7 +103,6 @@ mod tests {
             now.zone,
             UserZone::Known("America/Chicago".parse().unwrap())
         );
-        assert!(now.zone_name.contains("(US & Canada)"));
         // This machine's clock may be wrong by days.
         let wrong = utc - 5 * crm_core::MICROS_PER_DAY;
         assert_eq!(read(body, wrong, None).unwrap().instant, now.instant);

@@ -94,7 +94,7 @@ pub(crate) async fn deleted(
     Ok(Deletions {
         records: found.into_records(),
         covered_until: Some(end.min(now.instant - LATENESS)),
-        incomplete: incomplete(start, &now),
+        incomplete: incomplete(start, now.instant),
     })
 }
 
@@ -137,16 +137,10 @@ fn deletion(item: Item, zone: UserZone, period: &DeletionsOfPeriod) -> Option<De
     })
 }
 
-fn incomplete(start: i64, now: &clock::Now) -> Option<String> {
-    if start < now.instant - KEPT_DAYS * MICROS_PER_DAY {
-        return Some(format!(
-            "Oracle CRM On Demand purges deleted records after {KEPT_DAYS} days; earlier deletions may be missing"
-        ));
-    }
-    matches!(now.zone, UserZone::Ahead(_)).then(|| {
+fn incomplete(start: i64, now: i64) -> Option<String> {
+    (start < now - KEPT_DAYS * MICROS_PER_DAY).then(|| {
         format!(
-            "the zone of the CRM's user, \"{}\", is not known here, and times may be off by an hour; the server option time_zone may name it",
-            now.zone_name
+            "Oracle CRM On Demand purges deleted records after {KEPT_DAYS} days; earlier deletions may be missing"
         )
     })
 }
@@ -226,18 +220,9 @@ mod tests {
 
     #[test]
     fn what_may_be_missing_is_told() {
-        let now = |zone| clock::Now {
-            instant: at("2024-07-01T13:30:00Z"),
-            zone,
-            zone_name: "(GMT-06:00) Nowhere".into(),
-        };
-        let long_ago = incomplete(at("2024-05-01T00:00:00Z"), &now(chicago())).unwrap();
+        let now = at("2024-07-01T13:30:00Z");
+        let long_ago = incomplete(at("2024-05-01T00:00:00Z"), now).unwrap();
         assert!(long_ago.contains("30 days"), "{long_ago}");
-        assert_eq!(
-            incomplete(at("2024-06-20T00:00:00Z"), &now(chicago())),
-            None
-        );
-        let unsure = incomplete(at("2024-06-20T00:00:00Z"), &now(UserZone::Ahead(-5 * HOUR)));
-        assert!(unsure.unwrap().contains("time_zone"));
+        assert_eq!(incomplete(at("2024-06-20T00:00:00Z"), now), None);
     }
 }

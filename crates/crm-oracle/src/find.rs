@@ -107,7 +107,12 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
-fn read(body: &[u8], object: &str, identifier: &str, field: &str) -> Result<(Vec<Found>, bool)> {
+pub(crate) fn read(
+    body: &[u8],
+    object: &str,
+    identifier: &str,
+    field: &str,
+) -> Result<(Vec<Found>, bool)> {
     let mut reader = Reader::new(body)?;
     open_list(&mut reader, &format!("ListOf{object}"))?;
     let is_last = reader.attribute("", "lastpage")?.as_deref() == Some("true");

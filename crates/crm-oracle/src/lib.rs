@@ -17,6 +17,8 @@ mod error;
 mod fault;
 mod find;
 mod fit;
+#[cfg(test)]
+mod hostile;
 mod kind;
 mod lookup;
 mod mapping;

@@ -79,7 +79,7 @@ fn is_none(fault: &Fault) -> bool {
 ///
 /// # Errors
 /// When the answer cannot be read.
-fn values(body: &[u8]) -> Result<Vec<EnumerationValue>> {
+pub(crate) fn values(body: &[u8]) -> Result<Vec<EnumerationValue>> {
     let mut reader = Reader::new(body)?;
     open_list(&mut reader, "ListOfParentPicklistValue")?;
     let mut values: Vec<EnumerationValue> = Vec::new();

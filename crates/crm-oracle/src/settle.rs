@@ -1,8 +1,8 @@
 //! What became of records whose answer was lost (spec X-6): a record that was made is looked for by a field with a
 //! value of its own, a deleted one in the trash.
 //!
-//! A change names its record, and an upsert looks for it, so that both can simply be sent again. Of a record that was
-//! made without such a field nobody can tell.
+//! A change names its record, and an upsert looks for it, so that both can simply be sent again, unless the change
+//! builds on a version. Of a record that was made without such a field nobody can tell.
 
 use crate::find;
 use crate::rows::{Form, Row, Rows};
@@ -39,6 +39,12 @@ pub(crate) async fn settle(
                 if let Some(id) = row.key.clone().filter(|id| gone.contains(id)) {
                     outcomes.set(row.at, RecordOutcome::Accepted { id, created: None });
                 }
+            }
+        }
+        // Whether a version that has moved on is this change's doing or somebody else's cannot be told.
+        Form::Update if all.is_guarded() => {
+            for row in &all.rows {
+                outcomes.set(row.at, RecordOutcome::Unknown);
             }
         }
         Form::Update | Form::Upsert => {}

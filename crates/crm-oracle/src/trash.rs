@@ -103,7 +103,7 @@ fn page(conditions: &[(&str, String)], start: usize) -> Result<Call> {
     Ok(Call::new(SERVICE, "DeletedItemQueryPage", input.finish()?).for_data())
 }
 
-fn read(body: &[u8]) -> Result<(Vec<Item>, bool)> {
+pub(crate) fn read(body: &[u8]) -> Result<(Vec<Item>, bool)> {
     let mut reader = Reader::new(body)?;
     open_output(&mut reader)?;
     let mut items = Vec::new();

@@ -168,6 +168,10 @@ async fn a_change_that_builds_on_an_older_version_is_refused() {
     accepted(&write(&session, &update(0)).await);
     let reply = write(&session, &update(0)).await;
     assert_eq!(rejected(&reply.outcomes[0]).kind, ErrorKind::RecordLocked);
+    // Whose change it was cannot be told afterwards.
+    let stats = CallStats::default();
+    let settled = session.settle(&update(0), None, &stats).await.unwrap();
+    assert_eq!(settled, [RecordOutcome::Unknown]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

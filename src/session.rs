@@ -192,7 +192,7 @@ fn goodbyes(
         .into_iter()
         .filter(|session| session.signed_in().is_some());
     let open: Vec<_> = open.collect();
-    (!open.is_empty()).then(|| async move {
+    (!open.is_empty()).then_some(async move {
         for session in open {
             session.close(&CallStats::default()).await;
         }

@@ -554,6 +554,16 @@ impl Dynamics {
             .set(name)
             .ok_or_else(|| Refusal::segment(name))?;
         match (key, &segments[1..]) {
+            (None, []) if request.parameter("fetchXml").is_some() => {
+                let text = request.parameter("fetchXml").unwrap_or_default();
+                let fetch = fetch::parse(store, text, made_id(8, 1))?;
+                match fetch.query.table == table {
+                    true => reader.fetched(&fetch),
+                    false => Err(Refusal::argument(
+                        "The entity of the query does not fit the address.",
+                    )),
+                }
+            }
             (None, []) => {
                 let query = query::parse(store, table, request, false)?;
                 if request.parameter("$skiptoken").is_none() {

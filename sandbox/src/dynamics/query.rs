@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use uuid::Uuid;
 
 use super::errors::{Refusal, reply};
+use super::fetch::{Fetch, Link};
 use super::filter::{self, Expr, Path};
 use super::model::{Entity, Kind};
 use super::store::{Place, RowRef, Store, place};
@@ -516,6 +517,83 @@ impl Reader<'_> {
     pub fn count_only(&self, query: &Query) -> Reply {
         let count = query.count(self.store, COUNT_CAP).min(COUNT_CAP);
         Reply::typed(200, "text/plain", format!("\u{feff}{count}")).header("OData-Version", "4.0")
+    }
+
+    /// A page by FetchXML: nulls are left out, the cookie is an annotation (section 6).
+    ///
+    /// # Errors
+    /// What the query is refused for.
+    pub fn fetched(&self, fetch: &Fetch) -> Result<Reply, Refusal> {
+        let entity = fetch.query.entity;
+        let mut out = format!(
+            "{{\"@odata.context\":{}",
+            quoted(&format!("{}/$metadata#{}", self.base, entity.set))
+        );
+        if let Some((alias, of)) = &fetch.aggregate {
+            let count = fetch.counted(self.store, *of)?;
+            let _ = write!(out, ",\"value\":[{{{}:{count}}}]}}", quoted(alias));
+            return Ok(self.finish(reply(200, out)));
+        }
+        let found = fetch.run(self.store, self.page_cap)?;
+        const COOKIE: &str = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie";
+        if let (true, Some(cookie)) = (self.prefer.wants(COOKIE) && found.more, &found.cookie) {
+            let element = format!(
+                "<cookie pagenumber=\"{}\" pagingcookie=\"{}\" istracking=\"False\" />",
+                fetch.page + 1,
+                escaped(&escaped(cookie))
+            );
+            let _ = write!(out, ",\"@{COOKIE}\":{}", quoted(&element));
+        }
+        const MORE: &str = "Microsoft.Dynamics.CRM.morerecords";
+        if self.prefer.wants(MORE) {
+            let _ = write!(out, ",\"@{MORE}\":{}", found.more);
+        }
+        out.push_str(",\"value\":[");
+        let table = &self.store.tables[fetch.query.table];
+        for (at, row) in found.rows.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            let _ = write!(
+                out,
+                "{{\"@odata.etag\":\"W/\\\"{}\\\"\"",
+                table.version(*row)
+            );
+            for column in &fetch.query.columns {
+                if table.get(*row, *column) != Val::Null {
+                    self.property(&mut out, fetch.query.table, *row, *column);
+                }
+            }
+            for link in &fetch.links {
+                self.linked(&mut out, fetch.query.table, *row, link);
+            }
+            out.push('}');
+        }
+        out.push_str("]}");
+        Ok(self.finish(reply(200, out)))
+    }
+
+    fn linked(&self, out: &mut String, table: usize, row: RowRef<'_>, link: &Link) {
+        let entity = link
+            .steps
+            .last()
+            .map_or(self.store.tables[table].entity, |(_, at)| {
+                self.store.tables[*at].entity
+            });
+        for at in &link.columns {
+            let attribute = &entity.attributes[*at];
+            let path = Path {
+                steps: link.steps.clone(),
+                column: *at,
+                attribute,
+            };
+            let value = filter::follow(self.store, table, row, &path);
+            if value != Val::Null {
+                let name = format!("{}.{}", link.alias, attribute.name);
+                let _ = write!(out, ",{}:", quoted(&name));
+                write_json(out, &value, attribute);
+            }
+        }
     }
 
     /// One row.

@@ -409,3 +409,71 @@ async fn faults_strike_soap_by_operation_message_and_table() {
         "the token is gone"
     );
 }
+
+#[tokio::test]
+async fn the_web_api_takes_fetch_xml_and_tells_the_cookie_when_asked() {
+    let world = world(Config::default()).await;
+    let ask = |text: &str| {
+        let path = format!(
+            "/new_alltypeses?fetchXml={}",
+            text.bytes()
+                .map(|b| format!("%{b:02X}"))
+                .collect::<String>()
+        );
+        let prefer = "odata.include-annotations=\"Microsoft.Dynamics.CRM.*\"";
+        let world = &world;
+        async move { world.call(Method::GET, &path, prefer, None).await }
+    };
+    let first = ask("<fetch count='4'><entity name='new_alltypes'><attribute name='new_name'/><attribute name='new_memo'/></entity></fetch>").await;
+    let rows = first.body["value"].as_array().expect("rows");
+    assert_eq!(rows.len(), 4);
+    assert!(rows[1].get("new_memo").is_none(), "nulls are left out");
+    assert_eq!(first.body["@Microsoft.Dynamics.CRM.morerecords"], true);
+    let cookie = first.body["@Microsoft.Dynamics.CRM.fetchxmlpagingcookie"].as_str();
+    let cookie = cookie.expect("a cookie");
+    assert!(
+        cookie.starts_with("<cookie pagenumber=\"2\" pagingcookie=\"%253Ccookie"),
+        "{cookie}"
+    );
+    let count = ask("<fetch aggregate='true'><entity name='new_alltypes'><attribute name='new_memo' aggregate='countcolumn' alias='n'/></entity></fetch>").await;
+    assert_eq!(count.body["value"][0]["n"], 1);
+    let other = ask("<fetch><entity name='account'/></fetch>").await;
+    assert_eq!(other.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn the_wide_table_fits_into_a_batch_but_not_into_an_address() {
+    let world = world(Config::default()).await;
+    let described = world
+        .get("/EntityDefinitions(LogicalName='new_wide')/Attributes?$select=LogicalName")
+        .await;
+    let names: Vec<&str> = described.body["value"]
+        .as_array()
+        .expect("columns")
+        .iter()
+        .map(|column| column["LogicalName"].as_str().expect("a name"))
+        .collect();
+    let path = format!("/new_wides?$select={}", names.join(","));
+    let alone = world.get(&path).await;
+    assert_eq!(alone.status, StatusCode::URI_TOO_LONG);
+    let body = format!(
+        "--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\nGET /api/data/v9.2{path} HTTP/1.1\r\nAccept: application/json\r\n\r\n\r\n--b--\r\n"
+    );
+    let call = world
+        .client
+        .post(format!(
+            "{}/api/data/v9.2/$batch",
+            world.sandbox.instance_url
+        ))
+        .bearer_auth(&world.token)
+        .header("Content-Type", "multipart/mixed; boundary=b")
+        .body(body);
+    let batch = read(call).await;
+    assert_eq!(batch.status, StatusCode::OK);
+    assert!(
+        batch.text.contains("HTTP/1.1 200 OK"),
+        "{}",
+        &batch.text[..300]
+    );
+    assert!(batch.text.contains("\"new_name\":\"Wide 3\""));
+}

@@ -170,7 +170,7 @@ fn with_variants(server: &str, objects: Vec<RemoteObject>) -> Vec<RemoteObject> 
         .or_raise()
 }
 
-/// One object, or all that can be read.
+/// One object, or all that can be read, with the values of their enumerations.
 fn described(server: &str, object: Option<String>) -> Vec<RemoteObject> {
     let found = server_by_name(server);
     let session = session::open(&found, current_user()).or_raise();
@@ -191,6 +191,12 @@ fn described(server: &str, object: Option<String>) -> Vec<RemoteObject> {
             readable.map(|object| object.name).collect()
         }
     };
-    let described = runtime::run(async move { session.describe(&names, &stats).await });
+    let described = runtime::run(async move {
+        let mut known = Vec::with_capacity(names.len());
+        for object in session.describe(&names, &stats).await? {
+            known.push(session.with_values(object, &stats).await?);
+        }
+        Ok(known)
+    });
     described.map_err(about).or_raise()
 }

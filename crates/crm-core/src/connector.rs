@@ -273,6 +273,19 @@ pub trait Session: Send + Sync {
         stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<Vec<RemoteObject>>>;
 
+    /// The same description with the values of its enumerations (N-1), where describing leaves them out because they cost
+    /// calls of their own.
+    ///
+    /// # Errors
+    /// When the CRM cannot be asked.
+    fn with_values<'a>(
+        &'a self,
+        object: RemoteObject,
+        _stats: &'a CallStats,
+    ) -> BoxFuture<'a, Result<RemoteObject>> {
+        Box::pin(std::future::ready(Ok(object)))
+    }
+
     /// The same description, in which the values of enumerations say in which variants of the object they may be
     /// chosen (N-1). A call for each variant, none where the object has none; unchanged where the CRM does not tell.
     ///

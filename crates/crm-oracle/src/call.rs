@@ -81,8 +81,6 @@ pub(crate) struct Answered {
     pub body: Bytes,
     /// The host's clock, microseconds since the Unix epoch, where the reply tells.
     pub date: Option<i64>,
-    /// An earlier try, whose reply was lost, may have done what was asked for.
-    pub done_before: bool,
 }
 
 /// No reply of success.

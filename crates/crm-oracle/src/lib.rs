@@ -2,7 +2,6 @@
 //!
 //! Nothing here knows PostgreSQL. Planning uses `semantics.rs`, `fit.rs` and `deparse.rs`, which make no call;
 //! everything else works for a session, see `session.rs`.
-#![allow(dead_code)]
 
 mod call;
 mod check;

@@ -177,7 +177,6 @@ impl OracleSession {
                     return Ok(Answered {
                         date: replied.reply.date(),
                         body: replied.reply.body,
-                        done_before,
                     });
                 }
                 Err(refusal) => *refusal,
@@ -334,7 +333,7 @@ impl Session for OracleSession {
         })
     }
 
-    fn with_variants<'a>(
+    fn with_values<'a>(
         &'a self,
         object: RemoteObject,
         stats: &'a CallStats,

@@ -10,7 +10,7 @@ async fn contact(company: &Company, more: &[(&'static str, &str)]) -> (RemoteObj
     let stats = CallStats::default();
     let described = session.describe(&names, &stats).await.unwrap().remove(0);
     let before = stats.calls();
-    let told = session.with_variants(described, &stats).await.unwrap();
+    let told = session.with_values(described, &stats).await.unwrap();
     (told, stats.calls() - before)
 }
 

@@ -375,6 +375,13 @@ impl Dynamics {
 
     /// A signed-in call of the Web API.
     fn service(&self, request: &Request, realm: Realm) -> Reply {
+        // A host behind AD FS takes no Windows accounts: their owner is shown the sign-in page.
+        let windows = request
+            .header("authorization")
+            .is_some_and(|text| text.starts_with("NTLM ") || text.starts_with("Negotiate "));
+        if realm == Realm::Ifd && windows {
+            return Reply::typed(200, "text/html; charset=utf-8", errors::SIGN_IN_PAGE);
+        }
         let bearer = |issuer| {
             let caller = self.tokens.caller(request, issuer);
             caller.ok_or_else(|| Box::new(self.challenge(realm)))

@@ -1,5 +1,6 @@
 //! Which write an address and a method ask for, alone or as part of a batch, and what it answers.
 
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ use super::names::{self, Name};
 use super::query::{self, Prefer, Reader};
 use super::store::Store;
 use super::traffic::realm;
+use super::typed;
 use super::write::{Done, Writer};
 use super::{Dynamics, Realm};
 use crate::request::Request;
@@ -181,8 +183,9 @@ fn object(request: &Request) -> Result<Map<String, Value>, Refusal> {
             "The content type of the request is not supported.",
         ));
     }
-    match serde_json::from_slice(&request.body) {
-        Ok(Value::Object(map)) => Ok(map),
+    let whole = serde_json::from_slice::<&RawValue>(&request.body);
+    match whole.map(typed::with_exact_numbers) {
+        Ok(Ok(Value::Object(map))) => Ok(map),
         _ => Err(Refusal::new(
             400,
             "0x80048d19",

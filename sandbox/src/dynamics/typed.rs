@@ -5,7 +5,10 @@ use std::str::FromStr as _;
 
 use bigdecimal::BigDecimal;
 use chrono::Datelike as _;
-use serde_json::Value;
+use serde::Deserializer as _;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::errors::Refusal;
@@ -13,6 +16,8 @@ use super::model::{Attribute, Behavior, Entity, Kind};
 use super::store::Row;
 use super::value::{Val, read_many, read_moment, rounded};
 
+/// Deepest nesting of a body.
+const MAX_DEPTH: usize = 32;
 /// Most values of a multi-select column.
 const MOST_CHOSEN: usize = 150;
 
@@ -130,6 +135,10 @@ pub fn read(entity: &Entity, column: &Attribute, value: &Value) -> Result<Val, R
         Kind::Decimal | Kind::Double | Kind::Money => {
             let exact = match value {
                 Value::Number(number) => BigDecimal::from_str(&number.to_string()).ok(),
+                Value::Array(digits) => match digits.as_slice() {
+                    [Value::String(digits)] => BigDecimal::from_str(digits).ok(),
+                    _ => None,
+                },
                 _ => None,
             };
             let exact = exact.ok_or_else(|| payload("Edm.Decimal"))?;
@@ -183,6 +192,67 @@ pub fn read(entity: &Entity, column: &Attribute, value: &Value) -> Result<Val, R
         }
         _ => return Err(payload("Edm.Untyped")),
     })
+}
+
+/// Reads JSON; a number that a double would change becomes an array of its digits, which no column takes
+/// otherwise. Decimals come with up to 23 digits.
+///
+/// # Errors
+/// What is not well formed, or nested too deeply.
+pub fn with_exact_numbers(raw: &RawValue) -> Result<Value, serde_json::Error> {
+    exact(raw, 0)
+}
+
+fn exact(raw: &RawValue, depth: usize) -> Result<Value, serde_json::Error> {
+    if depth > MAX_DEPTH {
+        return Err(serde_json::Error::custom("nested too deeply"));
+    }
+    let text = raw.get();
+    Ok(match text.as_bytes().first() {
+        Some(b'{') => {
+            let parts: Vec<(String, &RawValue)> = pairs(text)?;
+            let mut out = Map::new();
+            for (name, part) in parts {
+                out.insert(name, exact(part, depth + 1)?);
+            }
+            Value::Object(out)
+        }
+        Some(b'[') => {
+            let parts: Vec<&RawValue> = serde_json::from_str(text)?;
+            let parts = parts.into_iter().map(|part| exact(part, depth + 1));
+            Value::Array(parts.collect::<Result<_, _>>()?)
+        }
+        Some(b'"' | b't' | b'f' | b'n') => serde_json::from_str(text)?,
+        _ => {
+            let number: Value = serde_json::from_str(text)?;
+            let kept = BigDecimal::from_str(&number.to_string()).ok();
+            match kept == BigDecimal::from_str(text).ok() {
+                true => number,
+                false => json!([text]),
+            }
+        }
+    })
+}
+
+/// The members of an object, in order.
+fn pairs(text: &str) -> Result<Vec<(String, &RawValue)>, serde_json::Error> {
+    struct Pairs;
+    impl<'de> Visitor<'de> for Pairs {
+        type Value = Vec<(String, &'de RawValue)>;
+
+        fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.write_str("an object")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            let mut out = Vec::new();
+            while let Some(entry) = map.next_entry()? {
+                out.push(entry);
+            }
+            Ok(out)
+        }
+    }
+    serde_json::Deserializer::from_str(text).deserialize_map(Pairs)
 }
 
 /// A number as a value of a column, rounded to its digits.

@@ -4,7 +4,7 @@ use crm_sandbox::Config;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::dynamics::{Answer, World, world};
+use crate::dynamics::{Answer, World, read, world};
 
 const ID: &str = "11111111-2222-4333-8444-555555555555";
 
@@ -450,4 +450,32 @@ async fn changes_are_told_by_delta_links_and_audits() {
     world.client.post(url).send().await.expect("an answer");
     let expired = world.get(&delta).await;
     assert_eq!(expired.body["error"]["code"], "0x80044352");
+}
+
+#[tokio::test]
+async fn decimals_keep_more_digits_than_a_double_has() {
+    let world = world(Config::default()).await;
+    let url = format!(
+        "{}/api/data/v9.2/new_alltypeses",
+        world.sandbox.instance_url
+    );
+    let call = world
+        .client
+        .post(url)
+        .bearer_auth(&world.token)
+        .header("Prefer", "return=representation")
+        .header("Content-Type", "application/json")
+        .body(r#"{"new_name":"Exact","new_code":"Exact","new_money":922337203685477.5807,"new_decimal":-99999999999.98765,"new_whole":7}"#);
+    let answer = read(call).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text);
+    assert!(
+        answer.text.contains("\"new_money\":922337203685477.5807"),
+        "{}",
+        answer.text
+    );
+    assert!(
+        answer.text.contains("\"new_decimal\":-99999999999.98765"),
+        "{}",
+        answer.text
+    );
 }

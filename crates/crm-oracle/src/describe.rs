@@ -103,8 +103,12 @@ pub(crate) async fn describe(
         Some("rest") => Some(rest::fields(session, name, stats).await?),
         _ => mapped_fields(session, name, stats).await?,
     };
-    for field in told.iter_mut().flatten() {
-        field.tag = objects::current_tag(name, &field.tag).to_owned();
+    if let Some(told) = &mut told {
+        // Generic tags are not understood where the company's own are (Oracle page 1.4).
+        told.retain(|field| !(session.custom_tags() && objects::custom(&field.tag).is_some()));
+        for field in told {
+            field.tag = objects::current_tag(name, &field.tag).to_owned();
+        }
     }
     let fields = fields(name, known, told.as_deref());
     let mut described = RemoteObject {

@@ -331,3 +331,66 @@ async fn a_query_is_passed_through() {
             .is_err()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fields_are_known_from_rest_where_the_option_says_so() {
+    let company = Company::start(5).await;
+    let session = company.session(&[("metadata", "rest")]);
+    let stats = CallStats::default();
+    let described = session
+        .describe(&["Contact".to_owned()], &stats)
+        .await
+        .unwrap();
+    let field = |name: &str| described[0].fields.iter().find(|field| field.name == name);
+    // It tells of all custom fields, those that no layout shows as well.
+    for (name, column_type) in [
+        ("Id", ColumnType::Text),
+        ("ContactLastName", ColumnType::Text),
+        ("CustomText74", ColumnType::Text),
+        ("CustomInteger30", ColumnType::Int32),
+        ("CustomDate0", ColumnType::Instant),
+        ("CustomDate25", ColumnType::Date),
+        ("CustomMultiSelectPickList0", ColumnType::TextArray),
+        ("CustomBoolean0", ColumnType::Bool),
+    ] {
+        let field = field(name).unwrap_or_else(|| panic!("no {name}"));
+        assert_eq!(field.column_type, Some(column_type), "{name}");
+    }
+    assert!(field("ContactImage").is_none());
+    assert_eq!(stats.data_calls(), 0);
+    // The place at that interface is given back, the session for records stays.
+    assert_eq!(company.open_sessions().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn custom_fields_go_by_the_companys_tags_where_the_option_says_so() {
+    let company = Company::start(20).await;
+    let session = company.session(&[("custom_tags", "true")]);
+    let with = |tag: &str| {
+        let mut query = contacts();
+        let field = QueryField::plain(tag, "Number", ColumnType::Numeric);
+        query.fields.push(field);
+        query
+    };
+    let (found, error) = pages(&session, with("nDiscount"), &Arc::default()).await;
+    assert!(error.is_none(), "{error:?}");
+    let generic = with("CustomNumber0");
+    let (expected, error) = pages(&company.session(&[]), generic, &Arc::default()).await;
+    assert!(error.is_none(), "{error:?}");
+    assert!(!texts(&expected, 3).is_empty());
+    assert_eq!(texts(&found, 3), texts(&expected, 3));
+    let described = session
+        .describe(&["Contact".to_owned()], &CallStats::default())
+        .await
+        .unwrap();
+    assert!(
+        described[0]
+            .fields
+            .iter()
+            .all(|field| !field.name.starts_with("Custom"))
+    );
+    let error = ids(&company.session(&[]), with("nDiscount"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), crm_core::ErrorKind::FieldUnknown, "{error:?}");
+}

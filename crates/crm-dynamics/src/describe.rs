@@ -8,6 +8,7 @@ pub(crate) use reading::{entities, objects, shared_sets};
 use crm_core::RemoteObject;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::{Duration, Instant};
 
 /// Fields that say when a record was last changed, the first present one first (I-1).
 pub(crate) const MODIFICATION_FIELDS: &[&str] = &["modifiedon"];
@@ -49,15 +50,19 @@ pub(crate) struct Navigation {
     pub property: String,
 }
 
+/// A description this old is asked for anew: attributes and options may have been added since.
+const LONGEST_HELD: Duration = Duration::from_secs(600);
+
 /// Entities described in this session, by logical name.
 #[derive(Default)]
-pub(crate) struct Catalog(Mutex<HashMap<String, Arc<Entity>>>);
+pub(crate) struct Catalog(Mutex<HashMap<String, (Instant, Arc<Entity>)>>);
 
 impl Catalog {
     /// What is known of an entity.
     pub(crate) fn entity(&self, object: &str) -> Option<Arc<Entity>> {
         let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        held.get(object).cloned()
+        let (told, entity) = held.get(object)?;
+        (told.elapsed() < LONGEST_HELD).then(|| Arc::clone(entity))
     }
 
     /// Keeps what was told.
@@ -66,7 +71,7 @@ impl Catalog {
         if held.len() >= MOST_HELD {
             held.clear();
         }
-        held.insert(object.to_owned(), entity);
+        held.insert(object.to_owned(), (Instant::now(), entity));
     }
 }
 
@@ -97,4 +102,31 @@ pub(crate) fn usual_identifier(object: &str) -> &'static str {
     let name: &'static str = format!("{object}id").leak();
     made.insert(object.to_owned(), name);
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_description_is_held_for_a_while() {
+        let catalog = Catalog::default();
+        catalog.put("account", Arc::default());
+        tokio::time::advance(LONGEST_HELD - Duration::from_secs(1)).await;
+        assert!(catalog.entity("account").is_some());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(catalog.entity("account").is_none());
+    }
+
+    #[test]
+    fn identifiers_have_usual_names() {
+        for (object, expected) in [
+            ("account", "accountid"),
+            ("task", "activityid"),
+            ("new_thing", "new_thingid"),
+            ("new_thing", "new_thingid"),
+        ] {
+            assert_eq!(usual_identifier(object), expected);
+        }
+    }
 }

@@ -140,10 +140,7 @@ impl Attribute {
                 && self.creatable
                 && matches!(kind, Kind::Text | Kind::Lookup)
                 && self.type_name != "OwnerType",
-            filterable: !matches!(
-                kind,
-                Kind::Choices | Kind::File | Kind::Target | Kind::Other
-            ),
+            filterable: !matches!(kind, Kind::File | Kind::Target | Kind::Other),
             // Whether its order is PostgreSQL's is another question (`semantics.rs`).
             sortable: !matches!(
                 kind,

@@ -100,7 +100,8 @@ impl Changes {
             let page = prepared.decoder.query_reply(parts.records.as_bytes())?.page;
             Ok((page, parts))
         });
-        let (mut page, parts) = parts.map_err(|error| self.told(prepared.about(error)))?;
+        let (mut page, parts) =
+            parts.map_err(|error| told(&self.query.object, prepared.about(error)))?;
         page.bytes = parts.n_bytes;
         match parts.next {
             Some(next) if self.followed.note(&next) => self.state = State::Next(next),
@@ -111,7 +112,7 @@ impl Changes {
                 ));
             }
             // A server that does not track a table may pass over the wish.
-            None if parts.delta.is_none() => return Err(self.untracked()),
+            None if parts.delta.is_none() => return Err(untracked(&self.query.object)),
             None => self.state = State::Finished,
         }
         Ok(Some(ChangePage {
@@ -134,41 +135,41 @@ impl Changes {
             Ok(told) if told.path() == own.path() && selected(&told) == selected(&own) => {
                 Ok(token.to_owned())
             }
-            _ => Err(Error::new(
-                ErrorKind::ChangeTokenExpired,
-                format!(
-                    "the change token of object \"{}\" was made for other fields",
-                    self.query.object
-                ),
-            )),
+            _ => Err(made_for_others(&self.query.object)),
         }
     }
+}
 
-    /// What the vendor says, where it says that there are no tokens.
-    fn told(&self, error: Error) -> Error {
-        let says_untracked = error.detail().is_some_and(|detail| {
-            let detail = detail.to_ascii_lowercase();
-            detail.contains("change tracking") && detail.contains("not enabled")
-        });
-        if !says_untracked {
-            return error;
-        }
-        match error.detail() {
-            Some(detail) => self.untracked().with_detail(detail),
-            None => self.untracked(),
-        }
+/// What the vendor says of `object`, where it says that there are no tokens.
+pub(crate) fn told(object: &str, error: Error) -> Error {
+    let says_untracked = error.detail().is_some_and(|detail| {
+        let detail = detail.to_ascii_lowercase();
+        detail.contains("change tracking") && detail.contains("not enabled")
+    });
+    if !says_untracked {
+        return error;
     }
+    match error.detail() {
+        Some(detail) => untracked(object).with_detail(detail),
+        None => untracked(object),
+    }
+}
 
-    fn untracked(&self) -> Error {
-        Error::new(
-            ErrorKind::NotSupported,
-            format!(
-                "the CRM tracks no changes of object \"{}\"",
-                self.query.object
-            ),
-        )
-        .with_hint("An administrator can switch change tracking on in the table's properties.")
-    }
+/// The error for an object of which the vendor gives no change tokens.
+pub(crate) fn untracked(object: &str) -> Error {
+    Error::new(
+        ErrorKind::NotSupported,
+        format!("the CRM tracks no changes of object \"{object}\""),
+    )
+    .with_hint("An administrator can switch change tracking on in the table's properties.")
+}
+
+/// The error for a change token that was made for other fields of `object`.
+pub(crate) fn made_for_others(object: &str) -> Error {
+    Error::new(
+        ErrorKind::ChangeTokenExpired,
+        format!("the change token of object \"{object}\" was made for other fields"),
+    )
 }
 
 fn selected(link: &Url) -> Option<String> {

@@ -117,7 +117,7 @@ impl Documents {
                         return Err(decode::failed(text.as_bytes()));
                     }
                     self.state = State::Finished;
-                    return page_of(&[one], bytes.len()).map(Some);
+                    return page_of([one.get()], bytes.len()).map(Some);
                 }
             };
             self.state = match &reply.next {
@@ -131,7 +131,11 @@ impl Documents {
                 }
             };
             if !reply.value.is_empty() {
-                return page_of(&reply.value, bytes.len()).map(Some);
+                return page_of(
+                    reply.value.iter().map(|document| document.get()),
+                    bytes.len(),
+                )
+                .map(Some);
             }
         }
     }
@@ -166,7 +170,14 @@ fn below(statement: &str) -> Result<String> {
     Ok(utf8_percent_encode(statement, &UNFIT).to_string())
 }
 
-fn page_of(documents: &[&RawValue], n_bytes: usize) -> Result<Page> {
+/// A page of documents.
+///
+/// # Errors
+/// [`ErrorKind::Undecodable`] for one that is nested too deeply.
+pub(crate) fn page_of<'d>(
+    documents: impl IntoIterator<Item = &'d str>,
+    n_bytes: usize,
+) -> Result<Page> {
     let cells = [CellDecoder {
         column_type: ColumnType::Json,
         conversion: Conversion::Default,
@@ -175,7 +186,7 @@ fn page_of(documents: &[&RawValue], n_bytes: usize) -> Result<Page> {
     }];
     let mut page = PageBuilder::new(&cells);
     for document in documents {
-        page.append_json(&[0], Token::Nested(document.get()))?;
+        page.append_json(&[0], Token::Nested(document))?;
         page.end_record();
     }
     Ok(page.finish(n_bytes))

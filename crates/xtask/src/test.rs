@@ -16,9 +16,13 @@ use crate::setup::{self, Ready};
 use crate::workspace::Workspace;
 use crate::{extension, regress, tidy};
 
-/// The package of the tests that need a sandbox or a server, and its test that needs no server.
+/// The package of the tests that need a sandbox or a server, and its tests that need no server.
 const TESTS: &str = "crm-tests";
-const CONTRACT: &str = "contract";
+const SERVERLESS: [&str; 2] = ["contract", "on_premise"];
+
+fn is_serverless(test: &str) -> bool {
+    SERVERLESS.contains(&test)
+}
 
 /// A part of the checks that can be run alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -153,15 +157,20 @@ impl Run<'_> {
             self.clients(language);
         }
         let workspace = self.workspace;
-        if self.test_targets().iter().any(|name| name == CONTRACT) {
-            self.stage("contract", |output| {
-                let mut test = workspace.cargo();
-                test.args(["test", "--release", "--package", TESTS, "--test", CONTRACT]);
-                output.run(test)
-            });
-        } else {
-            self.skip("contract", "there is no such test");
+        let mut targets = self.test_targets();
+        targets.retain(|name| is_serverless(name));
+        if targets.is_empty() {
+            self.skip("contract", "there are no such tests");
+            return;
         }
+        self.stage("contract", |output| {
+            let mut test = workspace.cargo();
+            test.args(["test", "--release", "--package", TESTS, "--no-fail-fast"]);
+            for target in &targets {
+                test.args(["--test", target]);
+            }
+            output.run(test)
+        });
     }
 
     fn clients(&mut self, language: Language) {
@@ -259,7 +268,7 @@ impl Run<'_> {
         let targets: Vec<String> = self
             .test_targets()
             .into_iter()
-            .filter(|name| name != CONTRACT)
+            .filter(|name| !is_serverless(name))
             .collect();
         if targets.is_empty() {
             self.skip(&name, "there are none");

@@ -110,7 +110,10 @@ fn leaf(writer: &mut Writer, name: &'static str, attributes: &[(&str, &str)]) {
 }
 
 /// The attributes of the fields, each once; of none the identifier alone, for everything would come otherwise.
-fn attribute_names(query: &RemoteQuery) -> Result<Vec<&str>> {
+///
+/// # Errors
+/// As [`page`].
+pub(crate) fn attribute_names(query: &RemoteQuery) -> Result<Vec<&str>> {
     let mut names: Vec<&str> = Vec::new();
     let fields = query.fields.iter().filter(|_| query.aggregates.is_empty());
     for field in fields {

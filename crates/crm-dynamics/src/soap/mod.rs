@@ -1,6 +1,7 @@
 //! The Organization service of on-premise servers (Dynamics page, section 13): the same session, another transport.
 
 mod audit;
+mod changes;
 pub(crate) mod envelope;
 mod exchange;
 pub(crate) mod fault;
@@ -9,6 +10,7 @@ mod finding;
 mod identity;
 mod metadata;
 mod multiple;
+mod native;
 mod pages;
 pub(crate) mod policy;
 mod records;
@@ -18,23 +20,15 @@ mod writing;
 
 use crate::session::DynamicsSession;
 use crate::ws_trust::SamlToken;
-use crm_core::{
-    BoxFuture, CallStats, ChangePage, ChangeStream, Error, ErrorKind, Page, PageStream,
-    RemoteObject, RemoteQuery, Result,
-};
+use crm_core::{CallStats, Error, ErrorKind, RemoteObject, Result};
 use crm_http::{Reply, TokenCache};
 use exchange::Operation;
-use std::sync::Arc;
 
 /// What the transport keeps for a session.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// The token of a sign-in by WS-Trust.
     token: TokenCache<SamlToken>,
-}
-
-fn absent() -> Error {
-    Error::new(ErrorKind::NotSupported, "SOAP is not spoken yet")
 }
 
 /// Signs in and says who and where.
@@ -57,8 +51,10 @@ async fn who_am_i(session: &DynamicsSession, stats: &CallStats) -> Result<Reply>
 }
 
 pub(crate) use audit::deleted;
+pub(crate) use changes::start as changes;
 pub(crate) use finding::settle;
 pub(crate) use metadata::{entities, objects};
+pub(crate) use native::start as native;
 pub(crate) use pages::{count, start as scan};
 pub(crate) use writing::write;
 
@@ -78,23 +74,6 @@ pub(crate) async fn describe(
         .collect())
 }
 
-struct Absent;
-
-impl PageStream for Absent {
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<Page>>> {
-        Box::pin(std::future::ready(Err(absent())))
-    }
-}
-
-/// Passes a query in FetchXML through.
-pub(crate) fn native(
-    _session: Arc<DynamicsSession>,
-    _statement: &str,
-    _stats: Arc<CallStats>,
-) -> Result<Box<dyn PageStream>> {
-    Err(absent())
-}
-
 /// The server's clock.
 ///
 /// # Errors
@@ -107,20 +86,4 @@ pub(crate) async fn clock(session: &DynamicsSession, stats: &CallStats) -> Resul
             "the CRM does not say what time it is",
         )
     })
-}
-
-impl ChangeStream for Absent {
-    fn next(&mut self) -> BoxFuture<'_, Result<Option<ChangePage>>> {
-        Box::pin(std::future::ready(Err(absent())))
-    }
-}
-
-/// Starts reading changes.
-pub(crate) fn changes(
-    _session: Arc<DynamicsSession>,
-    _query: RemoteQuery,
-    _token: Option<String>,
-    _stats: Arc<CallStats>,
-) -> Box<dyn ChangeStream> {
-    Box::new(Absent)
 }

@@ -64,9 +64,11 @@ struct Pages {
 
 /// A query with all its types, and what reads its records.
 #[derive(Clone)]
-struct Ready {
-    query: Arc<RemoteQuery>,
-    decoder: Arc<RecordDecoder>,
+pub(crate) struct Ready {
+    /// The query.
+    pub query: Arc<RemoteQuery>,
+    /// Reads its records.
+    pub decoder: Arc<RecordDecoder>,
 }
 
 /// Where a scan stands. Changed only after a page has arrived, so that a `next` given up on may be called again.
@@ -188,7 +190,11 @@ fn after(number: u32, rest: &Rest, has_enough: bool, before: Option<&str>) -> Re
     })
 }
 
-async fn ready(
+/// Makes a query ready.
+///
+/// # Errors
+/// As [`exchange::call`]; [`ErrorKind::NotSupported`] for a parameter that has no value.
+pub(crate) async fn ready(
     session: &DynamicsSession,
     mut query: RemoteQuery,
     stats: &CallStats,

@@ -1,6 +1,8 @@
 //! The Organization service of on-premise servers (Dynamics page, section 13): the same session, another transport.
 
 mod audit;
+#[cfg(test)]
+mod bodies;
 mod changes;
 pub(crate) mod envelope;
 mod exchange;

@@ -282,7 +282,11 @@ fn turns_away(kind: ErrorKind) -> bool {
     )
 }
 
-fn message(rows: &[&Row]) -> Result<String> {
+/// The message that holds these requests.
+///
+/// # Errors
+/// When a value holds a character that XML cannot carry.
+pub(crate) fn message(rows: &[&Row]) -> Result<String> {
     let mut writer = multiple::begin();
     for row in rows {
         writer.raw(&row.request);

@@ -24,6 +24,7 @@ mod ids;
 mod labels;
 mod lookup;
 mod metadata;
+mod multiple;
 mod native;
 mod navigation;
 mod ntlm;

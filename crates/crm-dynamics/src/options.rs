@@ -90,6 +90,12 @@ pub(crate) const OPTIONS: &[OptionDef] = &[
         "Language code of labels, such as 1033 for English; default the user's own.",
     ),
     OptionDef::plain(
+        "bulk_actions",
+        &[Place::Server],
+        OptionKind::Bool,
+        "Whether many records are written by one action for all of them where the object has such: quicker, but a refusal sends them all once more; default false.",
+    ),
+    OptionDef::plain(
         "username",
         &[Place::UserMapping],
         OptionKind::Text,

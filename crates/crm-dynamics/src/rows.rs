@@ -68,6 +68,10 @@ pub(crate) struct Rows {
     pub form: Form,
     /// A create with identifiers that were made up here: one that is there already was made by an earlier try.
     pub ids_are_ours: bool,
+    /// Name of the table in addresses.
+    pub set: String,
+    /// The column that identifies records.
+    pub primary_id: String,
     /// The rows, in the batch's order.
     pub rows: Vec<Row>,
     /// Records that cannot be written, by their places in the batch.
@@ -164,6 +168,8 @@ impl<'a> Columns<'a> {
         let mut rows = Rows {
             form: self.form,
             ids_are_ours: self.ids_are_ours,
+            set: around.entity.set.clone(),
+            primary_id: around.entity.primary_id.clone(),
             rows: Vec::with_capacity(batch.records.len()),
             rejects: Vec::new(),
         };

@@ -11,6 +11,7 @@ pub(crate) use links::host_of;
 
 use crate::auth::{self, Form, SignIn};
 use crate::describe::{self, Catalog, Entity};
+use crate::multiple::Refusers;
 use crate::navigation::{self, Address, Addresses};
 use crate::ntlm::Windows;
 use crate::options::{OLD_VERSION, ON_PREMISE_VERSION, ONLINE_VERSION};
@@ -79,6 +80,7 @@ pub(crate) struct DynamicsSession {
     allotment: Allotment,
     catalog: Catalog,
     addresses: Addresses,
+    refusers: Refusers,
     soap: soap::State,
     /// User and organisation, once they have been asked for.
     identity: Mutex<Option<(String, String)>>,
@@ -103,6 +105,7 @@ impl DynamicsSession {
             allotment: Allotment::default(),
             catalog: Catalog::default(),
             addresses: Addresses::default(),
+            refusers: Refusers::default(),
             soap: soap::State::default(),
             identity: Mutex::new(None),
             clock_lead: AtomicI64::new(0),
@@ -160,6 +163,11 @@ impl DynamicsSession {
     /// Where the organisation's tables lie, as far as it has been asked for.
     pub(crate) fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Objects whose records are written one by one, as far as it has been tried.
+    pub(crate) fn refusers(&self) -> &Refusers {
+        &self.refusers
     }
 
     /// What the SOAP transport keeps.

@@ -36,6 +36,15 @@ pub(crate) fn field(name: &str, remote_type: &str, column_type: Option<ColumnTyp
 
 /// The signed-in session of an account at `server`, which gives a token to everybody and knows `entity`.
 pub(crate) fn session(server: &Server, entity: Entity) -> DynamicsSession {
+    session_with(server, entity, &[])
+}
+
+/// The same with `more` options.
+pub(crate) fn session_with(
+    server: &Server,
+    entity: Entity,
+    more: &[(&str, &str)],
+) -> DynamicsSession {
     let mut account = Account::new("crm");
     let url = server.url();
     let ca_file = server.ca_file().display().to_string();
@@ -48,7 +57,10 @@ pub(crate) fn session(server: &Server, entity: Entity) -> DynamicsSession {
         ("client_secret", "TEST-secret"),
         ("max_retries", "2"),
         ("retry_timeout", "10"),
-    ] {
+    ]
+    .into_iter()
+    .chain(more.iter().copied())
+    {
         let option = find_option(OPTIONS, Place::Server, name)
             .or_else(|_| find_option(OPTIONS, Place::UserMapping, name));
         account.set(option.unwrap(), value.into());

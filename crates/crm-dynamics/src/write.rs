@@ -5,6 +5,7 @@
 
 use crate::batch::{self, Part, PartReply};
 use crate::ids;
+use crate::multiple::{self, Tried};
 use crate::navigation::{self, addresses};
 use crate::plan::Form;
 use crate::reject::{RecordFault, reject};
@@ -59,7 +60,18 @@ pub(crate) async fn write(
         stats,
     };
     for chunk in rows.chunks(batch::LARGEST_BATCH) {
-        if !sending.send(chunk.iter().collect(), &mut outcomes).await {
+        let object = &batch.object;
+        let tried = multiple::send(session, object, &all, chunk, &mut outcomes, stats).await;
+        let goes_on = match tried {
+            Tried::Written => true,
+            Tried::Failed => false,
+            Tried::Nothing | Tried::Lost => {
+                let chunk = chunk.iter().collect();
+                let done_before = tried == Tried::Lost;
+                sending.send(chunk, done_before, &mut outcomes).await
+            }
+        };
+        if !goes_on {
             // The rest has not been sent; it would fare the same.
             break;
         }
@@ -115,11 +127,15 @@ struct Waiting<'a> {
 }
 
 impl Sending<'_> {
-    /// Sends rows in one call, and those again that somebody else held. False when the call as a whole failed.
-    async fn send(&self, mut left: Vec<&Row>, outcomes: &mut Outcomes) -> bool {
+    /// Sends rows in one call, and those again that somebody else held. `done_before` says that an earlier try may have
+    /// been carried out although its answer did not come. False when the call as a whole failed.
+    async fn send(
+        &self,
+        mut left: Vec<&Row>,
+        mut done_before: bool,
+        outcomes: &mut Outcomes,
+    ) -> bool {
         let mut patience = Patience::new(self.session.policy());
-        // An earlier try may have been carried out although its answer did not come.
-        let mut done_before = false;
         let mut to_confirm = Vec::new();
         while !left.is_empty() {
             let call = self.call(&left);

@@ -384,3 +384,53 @@ async fn an_identifier_of_ours_is_made_once_and_never_overwrites() {
         "{settled:?}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bulk_actions_write_all_or_tell_of_each() {
+    let organisation = Organisation::start(10).await;
+    let session = organisation.session(&[("bulk_actions", "true")]);
+    let fields = [NAME, CODE, ("new_alltypesid", "UniqueidentifierType")];
+    let batch_of = |code: &str, long: Option<usize>| {
+        let values: Vec<_> = (0..20)
+            .map(|n| {
+                let name = if long == Some(n) {
+                    "x".repeat(101)
+                } else {
+                    format!("{code} {n}")
+                };
+                let id = format!("00000000-0000-4000-8000-00000000{code}{n:02}");
+                [text(&name), text(&format!("{code}{n}")), text(&id)]
+            })
+            .collect();
+        let records: Vec<_> = values.iter().map(|values| ("", &values[..])).collect();
+        let mut create = batch("new_alltypes", Operation::Create, &fields, &records);
+        create.journal_key = Some("new_alltypesid".into());
+        create.key_is_ours = true;
+        create
+    };
+    let stats = CallStats::default();
+    let reply = session
+        .write(&batch_of("01", None), &crm_core::NoTickets, &stats)
+        .await;
+    let ids = accepted(&reply);
+    assert_eq!((ids.len(), stats.data_calls()), (20, 1));
+    let reply = write(&session, &batch_of("02", Some(7))).await;
+    for (at, outcome) in reply.outcomes.iter().enumerate() {
+        match at {
+            7 => assert_eq!(rejected(outcome).kind, ErrorKind::TextTooLong),
+            _ => assert!(
+                matches!(outcome, RecordOutcome::Accepted { .. }),
+                "{outcome:?}"
+            ),
+        }
+    }
+    let values = [text("Changed")];
+    let records: Vec<_> = ids.iter().map(|id| (id.as_str(), &values[..])).collect();
+    let update = batch("new_alltypes", Operation::Update, &[NAME], &records);
+    assert_eq!(accepted(&write(&session, &update).await), ids);
+    let found = organisation
+        .admin
+        .find("new_alltypes", "new_name", "Changed")
+        .await;
+    assert_eq!(found.len(), 20);
+}

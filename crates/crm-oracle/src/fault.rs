@@ -169,3 +169,80 @@ fn bare(code: &str) -> &str {
         .and_then(|rest| rest.strip_suffix(')'));
     inner.unwrap_or(code).trim()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const UNKNOWN_FIELD: &str = include_str!("../tests/fixtures/fault_unknown_field.xml");
+
+    #[test]
+    fn faults_in_every_dress() {
+        let wrapped = |inner: &str| {
+            format!(
+                "<a:Envelope xmlns:a='x'><a:Header><b/></a:Header><a:Body>{inner}</a:Body></a:Envelope>"
+            )
+        };
+        for (body, code, message) in [
+            // The stack directly under the detail, in another namespace, with a bare code.
+            (
+                wrapped(
+                    "<a:Fault><faultstring>s</faultstring><detail><o:errorstack xmlns:o='http://www.oracle.com/ws/fault'><o:error><o:errorcode>SBL-1</o:errorcode><o:errormsg>m</o:errormsg></o:error></o:errorstack></detail></a:Fault>",
+                ),
+                "SBL-1",
+                "m",
+            ),
+            // Nothing but the summary.
+            (
+                wrapped(
+                    "<a:Fault><faultcode>c</faultcode><faultstring>only this</faultstring></a:Fault>",
+                ),
+                "",
+                "only this",
+            ),
+            (wrapped("<a:Fault/>"), "", ""),
+            (
+                wrapped(
+                    "<a:Fault><detail><ErrorMessage>first</ErrorMessage><ErrorCode>(SBL-2)</ErrorCode></detail></a:Fault>",
+                ),
+                "SBL-2",
+                "first",
+            ),
+        ] {
+            let fault = find(&body).unwrap_or_else(|| panic!("{body}"));
+            assert_eq!(
+                (fault.code(), fault.message().as_str()),
+                (code, message),
+                "{body}"
+            );
+        }
+        for none in [
+            "",
+            "<html/>",
+            &wrapped("<ok><Fault/></ok>"),
+            &wrapped(""),
+            &UNKNOWN_FIELD[..400],
+        ] {
+            assert_eq!(find(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_long_stack_is_not_kept() {
+        let entries = "<error><errorcode>x</errorcode></error>".repeat(1_000);
+        let body =
+            format!("<Envelope><Body><Fault><detail>{entries}</detail></Fault></Body></Envelope>");
+        assert_eq!(find(&body).unwrap().entries.len(), MOST_ENTRIES);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(at in 0..UNKNOWN_FIELD.len(), text in any::<String>()) {
+            let mut body = UNKNOWN_FIELD.to_owned();
+            let at = body.floor_char_boundary(at);
+            body.insert_str(at, &text);
+            let _ = find(&body);
+        }
+    }
+}

@@ -170,6 +170,7 @@ mod tests {
     use crate::deparse;
     use crate::semantics::tests::usual;
     use crm_core::{comparison, parse_date, parse_instant};
+    use proptest::prelude::*;
 
     fn show(fit: &Fit) -> String {
         match fit {
@@ -296,6 +297,35 @@ mod tests {
             "([F] = '0') OR ([F] = '1')"
         );
         assert_eq!(show(&fit(&usual("Integer"), list(101))), "unpushable");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_sent_can_be_said(text in any::<String>(), number in any::<i64>(), digits in "-?[0-9]{0,40}(\\.[0-9]{0,20})?(e-?[0-9]{1,4})?") {
+            let words = ["ID", "Text (Short)", "Picklist", "Number", "Integer", "Date", "Date/Time", "Phone", ""];
+            let day = number as i32;
+            for word in words {
+                let field = usual(word);
+                for value in [
+                    Value::Text(text.clone()),
+                    Value::Int(number),
+                    Value::Numeric(digits.clone()),
+                    Value::Date(day),
+                    Value::Instant(number),
+                ] {
+                    for operator in [Operator::Equal, Operator::NotEqual, Operator::Less, Operator::GreaterOrEqual] {
+                        if let Fit::Send { filter, .. } = fit(&field, comparison("F", operator, value.clone())) {
+                            let said = deparse::filter(&filter);
+                            prop_assert!(said.is_ok(), "{word} {value:?}");
+                        }
+                    }
+                }
+                let pattern = Filter::Like { field: "F".into(), pattern: Value::Text(text.clone()) };
+                if let Fit::Send { filter, .. } = fit(&field, pattern) {
+                    prop_assert!(deparse::filter(&filter).is_ok());
+                }
+            }
+        }
     }
 
     #[test]

@@ -323,3 +323,110 @@ fn all_taken(words: &str) -> Error {
     .with_detail(words)
     .with_hint("End other integrations' sessions, or wait until they time out; a company has 10 unless Oracle raises it.")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crm_http::header::HeaderMap;
+    use crm_http::{Bytes, StatusCode};
+
+    fn reply(status: u16, cookies: &[&'static str], body: &'static str) -> Reply {
+        let mut headers = HeaderMap::new();
+        for cookie in cookies {
+            headers.append(SET_COOKIE, HeaderValue::from_static(cookie));
+        }
+        Reply {
+            status: StatusCode::from_u16(status).unwrap(),
+            headers,
+            body: Bytes::from_static(body.as_bytes()),
+        }
+    }
+
+    #[test]
+    fn the_session_among_other_cookies() {
+        for (cookies, expected) in [
+            (
+                &["JSESSIONID=TEST-1.pod; Path=/; Secure"][..],
+                Some("JSESSIONID=TEST-1.pod"),
+            ),
+            (
+                &["BIGip=x; path=/", " JSESSIONID=TEST-2"][..],
+                Some("JSESSIONID=TEST-2"),
+            ),
+            (&["JSESSIONID=; Path=/"][..], None),
+            (&["JSESSIONID=a b"][..], None),
+            (&["XJSESSIONID=TEST"][..], None),
+            (&[][..], None),
+        ] {
+            let cookie = cookie_of(&reply(200, cookies, ""));
+            assert_eq!(
+                cookie.as_ref().map(ExposeSecret::expose_secret),
+                expected,
+                "{cookies:?}"
+            );
+        }
+        let signed_in = SignedIn {
+            cookie: cookie_of(&reply(200, &["JSESSIONID=TEST-1"], "")),
+        };
+        assert!(signed_in.header().unwrap().is_sensitive());
+    }
+
+    #[test]
+    fn what_a_reply_without_a_session_means() {
+        for (status, body, expected) in [
+            (
+                403,
+                "<html><body>Invalid user name or password</body></html>",
+                ErrorKind::LoginRefused,
+            ),
+            (401, "", ErrorKind::LoginRefused),
+            (500, "some text", ErrorKind::LoginRefused),
+            (200, "<html>Sign in</html>", ErrorKind::LoginRefused),
+            (
+                200,
+                "<html>The service is under maintenance</html>",
+                ErrorKind::ConnectionLost,
+            ),
+            (503, "<html>later</html>", ErrorKind::ConnectionLost),
+            (404, "<html>Not Found</html>", ErrorKind::NotSupported),
+            (
+                403,
+                "The maximum number of concurrent sessions was reached",
+                ErrorKind::AllotmentUsedUp,
+            ),
+        ] {
+            let error = refusal(&reply(status, &[], body));
+            assert_eq!(error.kind(), expected, "{status} {body}: {error:?}");
+            assert!(error.detail().is_some(), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn what_a_fault_in_answer_to_credentials_means() {
+        for (code, words, expected) in [
+            (
+                "SBL-ODU-01006",
+                "Invalid user name or password",
+                ErrorKind::LoginRefused,
+            ),
+            (
+                "SBL-ODU-01006",
+                "RIP_WAIT_ERROR_TIMEOUT",
+                ErrorKind::ConnectionLost,
+            ),
+            (
+                "SBL-SBL-70172",
+                "The maximum number of concurrent sessions was reached",
+                ErrorKind::AllotmentUsedUp,
+            ),
+            ("SBL-ODU-01011", "not available", ErrorKind::NotPermitted),
+            ("SBL-NEW-00001", "never seen", ErrorKind::LoginRefused),
+        ] {
+            let body = format!(
+                "<Envelope><Body><Fault><detail><ErrorCode>{code}</ErrorCode><ErrorMessage>{words}</ErrorMessage></detail></Fault></Body></Envelope>"
+            );
+            let error = refused(&fault::find(&body).unwrap());
+            assert_eq!(error.kind(), expected, "{code} {words}: {error:?}");
+        }
+    }
+}

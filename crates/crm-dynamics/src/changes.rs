@@ -84,7 +84,7 @@ impl Changes {
             State::First(Some(token)) => self.link_of(token, &prepared)?,
             State::Next(link) => link.clone(),
         };
-        let mut preferences = prepared.preferences(Some(scan::page_size(self.query.page_size)));
+        let mut preferences = prepared.preferences(Some(scan::page_size(&self.query)));
         if self.is_first_reading {
             let others = preferences.unwrap_or_default();
             preferences = Some(format!("{TRACK},{others}"));

@@ -71,7 +71,7 @@ pub(crate) fn is_count(query: &RemoteQuery) -> bool {
 
 /// All that is wanted fits into one page.
 pub(crate) fn is_single(query: &RemoteQuery) -> bool {
-    let page = u64::from(page_size(query.page_size));
+    let page = u64::from(page_size(query));
     query.limit.is_some_and(|limit| limit <= page)
 }
 

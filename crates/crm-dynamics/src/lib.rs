@@ -132,8 +132,8 @@ impl Connector for Dynamics {
         deparse::query(query)
     }
 
-    fn lookup_batch(&self, _query: &RemoteQuery) -> usize {
-        lookup::BATCH
+    fn lookup_batch(&self, query: &RemoteQuery) -> usize {
+        lookup::batch_size(query)
     }
 
     fn estimate_calls(&self, query: &RemoteQuery, rows: f64) -> f64 {

@@ -4,7 +4,7 @@
 use crate::batch::{self, Part};
 use crate::deparse;
 use crate::query::Prepared;
-use crate::scan::{LARGEST_PAGE, Request, unanswered};
+use crate::scan::{Request, unanswered};
 use crate::session::DynamicsSession;
 use crate::{ids, scan};
 use crm_core::{BoxFuture, CallStats, Page, PageStream, RemoteQuery, Result};
@@ -12,7 +12,9 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 /// Identifiers that one call takes: as many as a page has records.
-pub(crate) const BATCH: usize = LARGEST_PAGE as usize;
+pub(crate) fn batch_size(query: &RemoteQuery) -> usize {
+    scan::largest_page(query) as usize
+}
 /// Identifiers in one condition: with their names and quotes they stay below what an address may hold.
 const IN_CONDITION: usize = 500;
 
@@ -94,7 +96,7 @@ impl Lookups {
     }
 
     async fn fetch(&mut self, prepared: &Prepared) -> Result<()> {
-        let end = self.ids.len().min(self.n_done + BATCH);
+        let end = self.ids.len().min(self.n_done + batch_size(&self.query));
         let preferences = prepared.preferences(None);
         let request = Request {
             session: &self.session,

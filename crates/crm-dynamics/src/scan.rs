@@ -22,9 +22,24 @@ pub(crate) const LARGEST_PAGE: u32 = 5_000;
 /// A count that is not below this may be any larger one (section 6).
 const LARGEST_COUNT: u64 = 5_000;
 
-/// Records a page for a wish of the user's.
-pub(crate) fn page_size(wish: Option<u32>) -> u32 {
-    wish.map_or(LARGEST_PAGE, |wish| wish.clamp(1, LARGEST_PAGE))
+/// Values in a page at most, about 12 MB as they travel: a page is held whole, with the next one behind it (spec Q-3).
+const MOST_VALUES: usize = 300_000;
+/// However many fields a record has, a page has so many.
+const SMALLEST_PAGE: u32 = 250;
+
+/// Records a page: as many as the user wishes, else as many as there are, of wide records fewer.
+pub(crate) fn page_size(query: &RemoteQuery) -> u32 {
+    match query.page_size {
+        Some(wish) => wish.clamp(1, LARGEST_PAGE),
+        None => largest_page(query),
+    }
+}
+
+/// Records a page where nobody wishes anything.
+pub(crate) fn largest_page(query: &RemoteQuery) -> u32 {
+    let fitting = MOST_VALUES / query.fields.len().max(1);
+    let fitting = u32::try_from(fitting).unwrap_or(LARGEST_PAGE);
+    fitting.clamp(SMALLEST_PAGE, LARGEST_PAGE)
 }
 
 /// Data calls that reading so many records takes.
@@ -39,12 +54,10 @@ pub(crate) fn estimate_calls(query: &RemoteQuery, rows: f64) -> f64 {
         } else {
             ids.len() as f64
         };
-        return (wanted / lookup::BATCH as f64).ceil().max(1.0);
+        return (wanted / lookup::batch_size(query) as f64).ceil().max(1.0);
     }
     let rows = query.limit.map_or(rows, |limit| rows.min(limit as f64));
-    (rows / f64::from(page_size(query.page_size)))
-        .ceil()
-        .max(1.0)
+    (rows / f64::from(page_size(query))).ceil().max(1.0)
 }
 
 /// A scan by identifiers or by a query; nothing is sent yet.
@@ -142,7 +155,7 @@ impl Pages {
 
     /// The size of pages; none where the first is all that is wanted, for the two wishes exclude each other (trap 2).
     fn page_size(&self) -> Option<u32> {
-        let size = page_size(self.query.page_size);
+        let size = page_size(&self.query);
         let is_single = deparse::is_single(&self.query);
         (!is_single).then_some(size)
     }
@@ -434,4 +447,31 @@ async fn total_of(
     let reply: Reply = json::parse(&reply.body, "a number of records")?;
     let count = reply.entity_record_count_collection.values.first();
     Ok(count.and_then(|count| u64::try_from(*count).ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crm_core::{ColumnType, QueryField};
+
+    #[test]
+    fn wide_records_come_in_smaller_pages() {
+        for (n_fields, wish, expected) in [
+            (0, None, 5_000),
+            (60, None, 5_000),
+            (100, None, 3_000),
+            (725, None, 413),
+            (5_000, None, 250),
+            (725, Some(5_000), 5_000),
+            (1, Some(50_000), 5_000),
+            (1, Some(10), 10),
+        ] {
+            let field = QueryField::plain("f", "StringType", ColumnType::Text);
+            let mut query = RemoteQuery::all("account", "accountid", vec![field; n_fields]);
+            query.page_size = wish;
+            assert_eq!(page_size(&query), expected, "{n_fields} {wish:?}");
+            let calls = estimate_calls(&query, 10_000.0);
+            assert_eq!(calls, (10_000.0 / f64::from(expected)).ceil());
+        }
+    }
 }

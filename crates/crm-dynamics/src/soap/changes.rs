@@ -93,7 +93,7 @@ impl Changes {
             object,
             names: &names,
             number,
-            size: page_size(self.query.page_size),
+            size: page_size(&self.query),
             cookie: cookie.as_deref(),
             token: self.own_token(&names)?,
         };

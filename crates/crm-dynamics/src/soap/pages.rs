@@ -10,7 +10,7 @@ use super::records::{RecordDecoder, Rest, Typed, value};
 use super::{envelope, multiple};
 use crate::describe::Entity;
 use crate::query::{complete, with_query};
-use crate::scan::page_size;
+use crate::scan::{LARGEST_PAGE, page_size};
 use crate::session::DynamicsSession;
 use crate::{deparse, ids};
 use crm_core::{BoxFuture, CallStats, Error, ErrorKind, Page, PageStream, RemoteQuery, Result};
@@ -126,7 +126,7 @@ impl Pages {
     }
 
     async fn page(&mut self, ready: &Ready, number: u32, cookie: Option<&str>) -> Result<Page> {
-        let size = page_size(self.query.page_size);
+        let size = page_size(&self.query);
         let left = self.query.limit.map(|limit| limit - self.n_delivered);
         let fitting = left.and_then(|left| u32::try_from(left).ok());
         let part = Part {
@@ -325,7 +325,7 @@ async fn counted_by_pages(
     loop {
         let part = Part {
             number,
-            size: page_size(None),
+            size: LARGEST_PAGE,
             cookie: cookie.as_deref(),
         };
         let body = query_body(&fetch::page(&bare, part)?)?;

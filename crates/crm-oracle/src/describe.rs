@@ -6,6 +6,7 @@ use crate::mapping;
 use crate::objects::{self, KnownField, StandardObject};
 use crate::query_page::QueryPage;
 use crate::rest;
+use crate::rows::VERSION;
 use crate::scan::{named_in, without_object};
 use crate::session::OracleSession;
 use crate::{MODIFICATION_FIELDS, tags};
@@ -222,7 +223,8 @@ fn remote_field(
         precision: None,
         nullable: tag != "Id",
         creatable: is_writable,
-        updatable: is_writable,
+        // Given with a change, it guards against changes of others (Oracle page 6.6).
+        updatable: is_writable || tag == VERSION,
         required: is_required && is_writable,
         filterable: is_queryable,
         sortable: is_queryable && kind != FieldKind::LongText,
@@ -416,6 +418,8 @@ mod tests {
             Some("Contact.ContactType")
         );
         assert!(!field("ModifiedDate").unwrap().updatable);
+        let version = field("ModId").unwrap();
+        assert!(version.updatable && !version.creatable);
         assert!(field("ExternalSystemId").unwrap().external_key);
     }
 

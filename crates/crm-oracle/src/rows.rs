@@ -11,7 +11,7 @@ use std::collections::HashMap;
 /// Fields by which the vendor finds records beside the identifier, and that may be empty (Oracle page 6.2).
 pub(crate) const USER_KEYS: &[&str] = &["ExternalSystemId", "IntegrationId"];
 /// With this field the vendor refuses a change that does not build on the record as it was read (Oracle page 6.6).
-const VERSION: &str = "ModId";
+pub(crate) const VERSION: &str = "ModId";
 
 /// What is done, and how the vendor finds the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

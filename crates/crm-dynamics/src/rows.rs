@@ -35,6 +35,8 @@ pub(crate) struct Surroundings<'a> {
     pub found: &'a HashSet<(String, String)>,
     /// The account's zone.
     pub zone: Zone,
+    /// A version before 9.0, where a lookup is let go of by its property rather than by what binds it (7.3).
+    pub is_old: bool,
     /// The path below which tables lie, from the root of the host, with a slash at its end.
     pub base: &'a str,
 }
@@ -327,7 +329,11 @@ impl<'a> Columns<'a> {
                         None if self.form == Form::Create => {}
                         None => {
                             if let Some(property) = lookup.any_property() {
-                                begin(&mut json, &format!("{property}@odata.bind"));
+                                let suffix = match around.is_old {
+                                    true => "",
+                                    false => "@odata.bind",
+                                };
+                                begin(&mut json, &format!("{property}{suffix}"));
                                 json.push_str("null");
                             }
                         }

@@ -107,6 +107,7 @@ pub(crate) async fn rows(
         addresses: &addresses,
         found: &found,
         zone: session.zone(),
+        is_old: session.version().starts_with("8."),
         base: &session.path(""),
     };
     Ok(columns.rows(batch, &around))

@@ -84,6 +84,10 @@ fn with(mut batch: WriteBatch, key: Option<Value>, values: &[Option<Value>]) -> 
 }
 
 fn rows_of(batch: &WriteBatch, found: &[(&str, &str)]) -> Result<Rows> {
+    rows_in(batch, found, false)
+}
+
+fn rows_in(batch: &WriteBatch, found: &[(&str, &str)], is_old: bool) -> Result<Rows> {
     let entity = entity();
     let columns = Columns::new(batch, &entity)?;
     let address = |(name, set, id): (&str, &str, &str)| {
@@ -111,6 +115,7 @@ fn rows_of(batch: &WriteBatch, found: &[(&str, &str)]) -> Result<Rows> {
             addresses: &addresses,
             found: &found.collect(),
             zone: Zone::default(),
+            is_old,
             base: "/api/data/v9.2/",
         },
     ))
@@ -280,6 +285,9 @@ fn lookups_are_bound_by_the_names_of_the_metadata() {
         r#"{"new_AccountId@odata.bind":null}"#
     );
     assert_eq!(write(Operation::Create, &one, &[None], &[]).unwrap(), "{}");
+    let update = with(batch(Operation::Update, &one), text(TWO), &[None]);
+    let old = rows_in(&update, &[], true).unwrap().rows.remove(0);
+    assert_eq!(old.part.body.unwrap(), r#"{"new_AccountId":null}"#);
     let several = [
         ("parentcustomerid", "CustomerType"),
         ("parentcustomerid@type", "LookupTarget"),

@@ -22,31 +22,37 @@ pub fn explain_scan(
     user: pg_sys::Oid,
     state: Option<&ScanState>,
 ) {
-    let sent = state.and_then(|state| state.progress().sent.clone());
-    let query = sent.unwrap_or_else(|| {
-        if plan.trusts_identifiers {
-            return "none: the identifiers are given, so nothing is read".into();
+    let session = session::existing(table.server.oid, user);
+    let dialect = session.as_ref().and_then(|session| session.dialect());
+    let sent = state.and_then(|state| state.progress().sent.as_ref());
+    let query = match sent {
+        Some(sent) => sent.shown(table, dialect.as_ref()),
+        None if plan.trusts_identifiers => {
+            Ok("none: the identifiers are given, so nothing is read".into())
         }
-        shown_query(plan, table).unwrap_or_else(|error| error.message().to_owned())
-    });
-    explain.text(
-        &format!("Remote {}", table.connector.query_language()),
-        &query,
-    );
+        None => shown_query(plan, table, dialect.as_ref()),
+    };
+    let query = query.unwrap_or_else(|error| error.message().to_owned());
+    let language = dialect.map_or(table.connector.query_language(), |dialect| dialect.language);
+    explain.text(&format!("Remote {language}"), &query);
     if explain.is_verbose() {
         for (note, text) in plan.notes.iter().zip(&plan.texts) {
             let (label, text) = told(note, text);
             explain.text(label, &text);
         }
         let option = |name: &str| table.server.option(name).map(str::to_owned);
-        explain.text("Transport", table.connector.transport(&option));
+        let transport = dialect.map_or_else(
+            || table.connector.transport(&option),
+            |dialect| dialect.transport,
+        );
+        explain.text("Transport", transport);
         if explain.shows_costs() {
             explain.integer("Estimated Remote Rows", plan.estimated_rows.round() as u64);
             // A data call brings one page.
             explain.integer("Estimated Pages", plan.estimated_calls.round() as u64);
             explain.integer("Estimated API Calls", plan.estimated_calls.round() as u64);
         }
-        let usage = session::existing(table.server.oid, user).and_then(|session| session.usage());
+        let usage = session.and_then(|session| session.usage());
         let allotment = usage.map_or_else(
             || "unknown".into(),
             |usage| format!("{} of {} calls used", usage.used, usage.allowed),

@@ -13,22 +13,45 @@ use crate::runtime;
 use crate::session;
 use crate::statistics;
 use crm_core::{
-    Bound, CallStats, Error, ErrorKind, KeyForm, Operand, Page, RemoteQuery, Result, Session,
-    Value, bind,
+    Bound, CallStats, Dialect, Error, ErrorKind, KeyForm, Operand, Page, RemoteQuery, Result,
+    Session, Value, bind,
 };
 use crm_export::shown_record;
 use pgrx::{notice, pg_sys};
 use std::sync::Arc;
 
+/// Identifiers of a query that is kept for EXPLAIN.
+const MOST_KEPT: usize = 10_000;
+
 /// What was spent and done so far, for EXPLAIN ANALYZE.
 #[derive(Clone, Debug, Default)]
 pub struct Progress {
-    /// The query as it was sent; nothing if none was needed.
-    pub sent: Option<String>,
+    /// What was sent; nothing if no query was needed.
+    pub sent: Option<Sent>,
     /// Pages received.
     pub pages: u64,
     /// Records received.
     pub records: u64,
+}
+
+/// A query that was sent. How it was said may be known only when it has been answered.
+#[derive(Clone, Debug)]
+pub enum Sent {
+    /// The query itself.
+    Query(Box<RemoteQuery>),
+    /// One with so many identifiers that only its text is kept.
+    Text(String),
+}
+
+impl Sent {
+    /// The query as it went, in the dialect of the account where one is known.
+    pub fn shown(&self, table: &CollectedTable, dialect: Option<&Dialect>) -> Result<String> {
+        match (self, dialect) {
+            (Self::Text(text), _) => Ok(text.clone()),
+            (Self::Query(query), Some(dialect)) => (dialect.deparse)(query),
+            (Self::Query(query), None) => table.connector.deparse(query),
+        }
+    }
 }
 
 /// A scan in execution. Dropping it stops its traffic.
@@ -194,7 +217,17 @@ impl ScanState {
             (None, _) => self.plan.estimated_calls,
         };
         self.expect_calls(calls)?;
-        self.progress.sent = Some(self.table.connector.deparse(&query)?);
+        // A query that cannot be said is refused before anything is sent.
+        let text = self.table.connector.deparse(&query)?;
+        let is_long = query
+            .lookup
+            .as_ref()
+            .is_some_and(|keys| keys.len() > MOST_KEPT);
+        self.progress.sent = Some(if is_long {
+            Sent::Text(text)
+        } else {
+            Sent::Query(Box::new(query.clone()))
+        });
         let (session, stats) = (Arc::clone(&self.session), Arc::clone(&self.stats));
         self.told_progress.begin();
         let scan = match changes {

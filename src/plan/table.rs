@@ -5,8 +5,8 @@ use crate::pg::expr::Expression;
 use crate::plan::private::{ConditionNote, Output, ScanPlan};
 use crate::plan::qual::Translator;
 use crm_core::{
-    Bound, FieldFacts, Filter, Operand, QueryField, Refusal, RemoteQuery, Sort, Value, ValueClass,
-    bind,
+    Bound, Dialect, FieldFacts, Filter, Operand, QueryField, Refusal, RemoteQuery, Sort, Value,
+    ValueClass, bind,
 };
 use std::borrow::Cow;
 
@@ -278,11 +278,16 @@ pub fn remote_query(
     }
 }
 
-/// The planned query as EXPLAIN shows it before anything ran: parameters by their number.
+/// The planned query as EXPLAIN shows it before anything ran: parameters by their number; in the dialect of the account
+/// where one is known.
 ///
 /// # Errors
 /// When the connector cannot say it.
-pub fn shown_query(plan: &ScanPlan, table: &CollectedTable) -> crm_core::Result<String> {
+pub fn shown_query(
+    plan: &ScanPlan,
+    table: &CollectedTable,
+    dialect: Option<&Dialect>,
+) -> crm_core::Result<String> {
     let n_parameters = plan.filter.as_ref().map_or(0, highest_parameter);
     let placeholders: Vec<_> = (1..=n_parameters)
         .map(|number| Some(Value::Placeholder(number)))
@@ -306,9 +311,11 @@ pub fn shown_query(plan: &ScanPlan, table: &CollectedTable) -> crm_core::Result<
             (Some(identified), None)
         }
     };
-    table
-        .connector
-        .deparse(&remote_query(plan, filter, lookup, plan.limit))
+    let query = remote_query(plan, filter, lookup, plan.limit);
+    match dialect {
+        Some(dialect) => (dialect.deparse)(&query),
+        None => table.connector.deparse(&query),
+    }
 }
 
 /// The identifiers that a value or a list of them names, as they travel.

@@ -140,6 +140,17 @@ pub struct ChangePage {
     pub token: Option<String>,
 }
 
+/// How an account's queries travel, where that depends on more than its CRM.
+#[derive(Clone, Copy)]
+pub struct Dialect {
+    /// Name of the query language.
+    pub language: &'static str,
+    /// The kind of interface, as [`Connector::transport`] says it.
+    pub transport: &'static str,
+    /// The query as it is sent; errors as those of [`Connector::deparse`].
+    pub deparse: fn(&RemoteQuery) -> Result<String>,
+}
+
 /// One CRM: its options, its language, what it can do. Without state and without a network.
 pub trait Connector: Send + Sync {
     /// Name of the foreign-data wrapper.
@@ -389,6 +400,12 @@ pub trait Session: Send + Sync {
 
     /// Host and user of the current sign-in, if there is one; no call is made.
     fn signed_in(&self) -> Option<AccountInfo>;
+
+    /// How this account's queries travel, as far as that has been found out, for EXPLAIN; no call is made. Nothing where
+    /// the connector's own word holds for every account.
+    fn dialect(&self) -> Option<Dialect> {
+        None
+    }
 
     /// Signs off, where the CRM keeps a place for everybody who is signed in; nothing where nobody is. The caller gives
     /// it little time and goes on whatever happens; a session that is used again signs in anew.

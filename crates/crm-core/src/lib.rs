@@ -38,7 +38,7 @@ pub use changes::{FollowedChanges, Reached, SharedReached};
 pub use condition::{Condition, Operand, ValueClass};
 pub use connector::{
     AccountInfo, BoxFuture, Capability, ChangePage, ChangeStream, Connector, Deletion, Deletions,
-    Fit, KeyForm, PageStream, Session, Shape, Usage,
+    Dialect, Fit, KeyForm, PageStream, Session, Shape, Usage,
 };
 pub use deletions::DeletionsOfPeriod;
 pub use error::{Error, ErrorKind, Result};

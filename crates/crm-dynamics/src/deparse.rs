@@ -19,7 +19,7 @@ pub(crate) const LONGEST_IN_BATCH: usize = 65_536;
 /// Lists of identifiers and numbers longer than this go as one condition, which a query has not so many of.
 const LONGEST_CHAIN: usize = 30;
 /// What EXPLAIN shows of a long list of identifiers.
-const SHOWN_IDS: usize = 5;
+pub(crate) const SHOWN_IDS: usize = 5;
 
 /// What an address need not encode in the value of an option: RFC 3986 lets the rest stand, the vendor names these as
 /// safe.

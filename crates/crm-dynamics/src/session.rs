@@ -229,6 +229,11 @@ impl DynamicsSession {
         access.await.copied()
     }
 
+    /// The transport, once it has been found out.
+    pub(crate) fn known_transport(&self) -> Option<Transport> {
+        self.access.get().map(|access| access.transport)
+    }
+
     /// The transport alone.
     ///
     /// # Errors

@@ -6,9 +6,9 @@ use crate::deferred::{DeferredChanges, DeferredPages};
 use crate::native::{self, Documents};
 use crate::{changes, deleted, deparse, describe, scan, settle, soap, write};
 use crm_core::{
-    AccountInfo, BoxFuture, CallStats, ChangeStream, Deletions, Enumeration, Error, ErrorKind,
-    ObjectSummary, PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, Session,
-    TicketKeeper, Usage, WriteBatch, WriteReply, json,
+    AccountInfo, BoxFuture, CallStats, ChangeStream, Deletions, Dialect, Enumeration, Error,
+    ErrorKind, ObjectSummary, PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result,
+    Session, TicketKeeper, Usage, WriteBatch, WriteReply, json,
 };
 use crm_http::Call;
 use serde::Deserialize;
@@ -260,5 +260,20 @@ impl Session for DynamicsSession {
 
     fn signed_in(&self) -> Option<AccountInfo> {
         self.info()
+    }
+
+    fn dialect(&self) -> Option<Dialect> {
+        Some(match self.known_transport()? {
+            Transport::OData => Dialect {
+                language: "OData",
+                transport: "rest",
+                deparse: deparse::query,
+            },
+            Transport::Soap => Dialect {
+                language: "FetchXML",
+                transport: "soap",
+                deparse: soap::shown_query,
+            },
+        })
     }
 }

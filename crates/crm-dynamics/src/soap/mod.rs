@@ -18,6 +18,7 @@ pub(crate) mod policy;
 mod records;
 mod requests;
 mod rows;
+mod shown;
 mod writing;
 
 use crate::session::DynamicsSession;
@@ -58,6 +59,7 @@ pub(crate) use finding::settle;
 pub(crate) use metadata::{entities, objects};
 pub(crate) use native::start as native;
 pub(crate) use pages::{count, start as scan};
+pub(crate) use shown::shown_query;
 pub(crate) use writing::write;
 
 /// Entities with their attributes.

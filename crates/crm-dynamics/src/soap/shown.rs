@@ -25,7 +25,7 @@ pub(crate) fn shown_query(query: &RemoteQuery) -> Result<String> {
         }
         return Ok(text);
     }
-    let size = u64::from(page_size(query.page_size));
+    let size = u64::from(page_size(query));
     let size = query.limit.map_or(size, |limit| limit.clamp(1, size));
     let part = Part {
         number: 1,

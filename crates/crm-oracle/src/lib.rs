@@ -6,6 +6,7 @@
 mod call;
 mod check;
 mod clock;
+mod count;
 mod decode;
 mod deleted;
 mod deparse;

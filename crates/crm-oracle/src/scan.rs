@@ -149,7 +149,10 @@ pub(crate) fn decoder_of(session: &OracleSession, query: &RemoteQuery) -> PageDe
 }
 
 /// The search specification of a query, from behind an identifier on.
-fn specification(
+///
+/// # Errors
+/// When the query cannot be said.
+pub(crate) fn specification(
     session: &OracleSession,
     query: &RemoteQuery,
     behind: Option<&str>,
@@ -165,35 +168,6 @@ fn specification(
         None => None,
     };
     deparse::behind(&query.identifier, behind, wanted)
-}
-
-/// How many records match the query's filter, in one call.
-///
-/// # Errors
-/// As [`OracleSession::call`]; [`ErrorKind::NotSupported`] where the CRM does not count (Oracle page 4.1).
-pub(crate) async fn count(
-    session: &OracleSession,
-    query: &RemoteQuery,
-    stats: &CallStats,
-) -> Result<u64> {
-    let spec = specification(session, query, None)?;
-    let identifier = [tags::field(&query.identifier)?];
-    let page = QueryPage {
-        spec: spec.as_deref(),
-        size: 1,
-        counted: true,
-        ..session.query_page(tags::object(&query.object)?, &identifier)
-    };
-    let answered = session.call(&page.call()?.for_data(), stats).await;
-    let answered = answered.map_err(|error| about(query, error))?;
-    let decoder = PageDecoder::new(&query.object, &query.identifier, &[], session.zone());
-    let reply = decoder.reply(&answered.body)?;
-    reply.count.ok_or_else(|| {
-        Error::new(
-            ErrorKind::NotSupported,
-            "the CRM does not count the records of this object",
-        )
-    })
 }
 
 /// Says with which query it was read and which field is not known, where the vendor found fault with it.

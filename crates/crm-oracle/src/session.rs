@@ -6,7 +6,7 @@ use crate::native::Documents;
 use crate::query_page::{LARGEST_PAGE, QueryPage};
 use crate::reply::{self, Again, Refusal};
 use crate::sign_in::{self, SignInRequest, SignedIn, auth_of};
-use crate::{clock, deleted, envelope, picklists, scan, settle, write};
+use crate::{clock, count, deleted, envelope, picklists, scan, settle, write};
 use crm_core::{
     Account, AccountInfo, BoxFuture, CallStats, Deletions, Error, ErrorKind, ObjectSummary,
     PageStream, RecordOutcome, RemoteObject, RemoteQuery, Result, Session, TicketKeeper, Usage,
@@ -358,7 +358,7 @@ impl Session for OracleSession {
         query: &'a RemoteQuery,
         stats: &'a CallStats,
     ) -> BoxFuture<'a, Result<u64>> {
-        Box::pin(scan::count(self, query, stats))
+        Box::pin(count::count(self, query, stats))
     }
 
     fn write<'a>(

@@ -394,3 +394,37 @@ async fn custom_fields_go_by_the_companys_tags_where_the_option_says_so() {
         .unwrap_err();
     assert_eq!(error.kind(), crm_core::ErrorKind::FieldUnknown, "{error:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_crm_does_not_count_is_counted_all_the_same() {
+    let company = Company::start(5).await;
+    let activities: Vec<_> = (0..13)
+        .map(|n| json!({"Subject": format!("Call {n}")}))
+        .collect();
+    company
+        .admin
+        .post(
+            "/records",
+            json!({"object": "Activity", "create": activities}),
+        )
+        .await;
+    let session = company.session(&[]);
+    let fields = vec![QueryField::plain("Id", "ID", ColumnType::Text)];
+    let query = RemoteQuery::all("Activity", "Id", fields);
+    let stats = CallStats::default();
+    assert_eq!(session.count(&query, &stats).await.unwrap(), 13);
+    assert!(stats.data_calls() <= 10, "{}", stats.data_calls());
+    assert_eq!(ids(&session, query).await.unwrap().len(), 13);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compressed_reply_is_read() {
+    let config = crm_sandbox::Config {
+        contacts: 120,
+        gzip: true,
+        ..crm_sandbox::Config::default()
+    };
+    let company = Company::of(crm_sandbox::start(config).await.unwrap());
+    let session = company.session(&[]);
+    assert!(ids(&session, contacts()).await.unwrap().len() >= 120);
+}

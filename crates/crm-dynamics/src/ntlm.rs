@@ -152,7 +152,7 @@ impl Windows {
         match &outcome {
             Ok(_) => *trust = Trust::Accepted,
             Err(Refusal::Refused(error)) => *trust = Trust::Refused(error.clone()),
-            Err(Refusal::Failed(_)) => {}
+            Err(Refusal::Unasked(_) | Refusal::Failed(_)) => {}
         }
         drop(trust);
         self.settled(connection, outcome)
@@ -164,6 +164,8 @@ impl Windows {
                 self.keep(connection);
                 Ok(reply)
             }
+            // The connection is not signed in, so it is not kept.
+            Err(Refusal::Unasked(reply)) => Ok(reply),
             Err(Refusal::Failed(failure)) => Err(failure),
             Err(Refusal::Refused(error)) => Err(unsendable(error)),
         }
@@ -197,7 +199,7 @@ impl Windows {
         }
         let challenge = match challenge_in(&reply, scheme) {
             Some(challenge) => challenge,
-            None => return unchallenged(reply, request),
+            None => return Err(unchallenged(reply, request)),
         };
         let bindings = connection.server_certificate().map(binding::of_certificate);
         let proof = step(&mut ntlm, &mut credentials, Some(challenge), bindings)?;
@@ -236,8 +238,10 @@ impl Windows {
     }
 }
 
-/// Why there is no reply.
+/// Why nobody is signed in.
 enum Refusal {
+    /// The server answered without asking who it is.
+    Unasked(Reply),
     /// The credentials are wrong: not to be sent again.
     Refused(Error),
     /// Anything else.
@@ -253,7 +257,7 @@ impl From<Failure> for Refusal {
 const ELSEWHERE: &str = "The server signs users in elsewhere, as AD FS does. Set the server option auth to adfs or ws_trust.";
 
 /// A reply to the greeting that is no challenge: the server has no use for Windows accounts, or another trouble.
-fn unchallenged(reply: Reply, request: &Request) -> std::result::Result<Reply, Refusal> {
+fn unchallenged(reply: Reply, request: &Request) -> Refusal {
     let error = if reply.status == StatusCode::UNAUTHORIZED {
         Error::new(
             ErrorKind::NotSupported,
@@ -268,9 +272,9 @@ fn unchallenged(reply: Reply, request: &Request) -> std::result::Result<Reply, R
         )
         .with_hint(ELSEWHERE)
     } else {
-        return Ok(reply);
+        return Refusal::Unasked(reply);
     };
-    Err(unsendable(error).into())
+    unsendable(error).into()
 }
 
 /// One step of the protocol: the message to send.

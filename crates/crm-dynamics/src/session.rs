@@ -214,15 +214,15 @@ impl DynamicsSession {
     /// What the network says, or that the server offers nothing that is known here.
     pub(crate) async fn access(&self, stats: &CallStats) -> Result<Access> {
         let access = self.access.get_or_try_init(|| async {
-            let access = match auth::named(&self.account)? {
+            let mut access = match auth::named(&self.account)? {
                 Some(form) => Access {
                     transport: form.transport(),
                     form,
                 },
                 None => probe::access(self, stats).await?,
             };
-            if access.transport == Transport::OData {
-                self.settle_version(access, stats).await?;
+            if access.transport == Transport::OData && !self.settle_version(access, stats).await? {
+                access.transport = Transport::Soap;
             }
             Ok(access)
         });
@@ -242,23 +242,34 @@ impl DynamicsSession {
         Ok(self.access(stats).await?.transport)
     }
 
-    /// A server of 2016 has no 9.0; it says so with 404 or 501 (section 1).
-    async fn settle_version(&self, access: Access, stats: &CallStats) -> Result<()> {
+    /// A server of 2016 has no 9.0; it says so with 404 or 501 (section 1). False where there is no Web API at all, and
+    /// the account can do without.
+    async fn settle_version(&self, access: Access, stats: &CallStats) -> Result<bool> {
         let is_open = self.deployment == Deployment::OnPremise && !self.account.has("api_version");
         let mut version = self.wanted_version();
-        if is_open {
+        let mut is_found = !is_open;
+        let candidates = [version, OLD_VERSION].into_iter().filter(|_| is_open);
+        for candidate in candidates {
+            version = candidate;
             let call = Call::get(self.versioned_path(version, "WhoAmI"));
             match self.exchange_by(access, &call, stats).await {
                 Err(Trouble {
                     status: Some(StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED),
                     ..
-                }) => version = OLD_VERSION,
-                outcome => drop(outcome?),
+                }) => {}
+                outcome => {
+                    drop(outcome?);
+                    is_found = true;
+                    break;
+                }
             }
+        }
+        if !is_found && access.form == Form::Ntlm {
+            return Ok(false);
         }
         // Another caller cannot have been here: the cell lets one in at a time.
         drop(self.version.set(version.to_owned()));
-        Ok(())
+        Ok(true)
     }
 
     /// The server's clock as far as its replies have told, microseconds since the Unix epoch.

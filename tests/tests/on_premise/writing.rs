@@ -150,6 +150,7 @@ async fn records_live_and_die_by_every_way() {
             "{way:?} {deleted:?}"
         );
     }
+    place.nothing_was_misplaced().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -228,6 +228,9 @@ async fn a_server_that_fails_at_the_greeting_is_heard() {
         .await
         .unwrap();
     assert_eq!(reply.header("retry-after"), Some("7"));
+    // Nobody has been signed in.
+    assert!(windows.idle.lock().unwrap().is_empty());
+    assert!(matches!(*windows.trust.lock().await, Trust::Untried));
 }
 
 #[test]

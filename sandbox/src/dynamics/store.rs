@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bigdecimal::BigDecimal;
-use chrono::{DateTime, NaiveDate};
+use chrono::NaiveDate;
 use uuid::Uuid;
 
 use super::model::{Entity, Kind, Schema};
@@ -372,24 +372,31 @@ fn reference(code: u32, table: usize, number: Option<u64>) -> Val {
 }
 
 fn number(text: &str, kind: Kind, scale: i64) -> Val {
-    let Ok(exact) = text.parse::<BigDecimal>() else {
-        return Val::Null;
-    };
     match kind {
         Kind::Integer => text
             .split('.')
             .next()
             .and_then(|whole| whole.parse().ok())
             .map_or(Val::Null, Val::Int),
-        _ => Val::Number(value::rounded(&exact, scale)),
+        _ => text.parse::<BigDecimal>().map_or(Val::Null, |exact| {
+            Val::Number(value::rounded(&exact, scale))
+        }),
     }
 }
 
-/// Reads the generator's moments and days.
+/// Reads the generator's moments (`2024-01-02T03:04:05.000+0000`) and days.
 fn instant(text: &str) -> Val {
-    match DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.3f%z") {
-        Ok(moment) => Val::Time(moment.timestamp()),
-        Err(_) => text.parse::<NaiveDate>().map_or(Val::Null, Val::Date),
+    let part = |from: usize, to: usize| text.get(from..to).and_then(|part| part.parse().ok());
+    let day = || NaiveDate::from_ymd_opt(part(0, 4)? as i32, part(5, 7)?, part(8, 10)?);
+    let Some(day) = day() else {
+        return Val::Null;
+    };
+    let time = (part(11, 13), part(14, 16), part(17, 19));
+    match time {
+        (Some(hour), Some(minute), Some(second)) => day
+            .and_hms_opt(hour, minute, second)
+            .map_or(Val::Null, |at| Val::Time(at.and_utc().timestamp())),
+        _ => Val::Date(day),
     }
 }
 

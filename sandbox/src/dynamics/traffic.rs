@@ -96,19 +96,8 @@ pub fn marks(request: &Request) -> Vec<String> {
     }
     let text = String::from_utf8_lossy(&request.body);
     let (operation, message) = soap::words(&text);
-    let entity = [
-        "entity name=&quot;",
-        "entity name=\"",
-        "entity name='",
-        "entity name=&apos;",
-    ]
-    .iter()
-    .find_map(|mark| {
-        let at = text.find(mark)? + mark.len();
-        text[at..].split(['"', '\'', '&']).next()
-    });
     let mut out = vec![format!(":{operation}"), format!(":{message}")];
-    out.extend(entity.map(|name| format!("fetch:{name}")));
+    out.extend(soap::fetched(&text).map(|name| format!("fetch:{name}")));
     out
 }
 

@@ -293,12 +293,8 @@ pub fn kind(body: &[u8]) -> &'static str {
     let text = String::from_utf8_lossy(body);
     let (operation, name) = words(&text);
     match (operation, name) {
+        ("RetrieveMultiple", _) if fetched(&text) == Some("audit") => "deleted",
         ("RetrieveMultiple", _) if text.contains("paging-cookie") => "dynamics_query_more",
-        ("RetrieveMultiple", _)
-            if text.contains("&quot;audit&quot;") || text.contains("'audit'") =>
-        {
-            "deleted"
-        }
         ("RetrieveMultiple", _) | ("Execute", "RetrieveMultiple" | "RetrieveEntityChanges") => {
             "dynamics_query"
         }
@@ -312,6 +308,15 @@ pub fn kind(body: &[u8]) -> &'static str {
         ("", _) => "other",
         _ => "dynamics_write",
     }
+}
+
+/// The table a body's FetchXML asks for, as faults go by it; quotes may be escaped there or not.
+pub fn fetched(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("entity name=")?;
+    let rest = ["&quot;", "&apos;", "&#34;", "&#39;", "\"", "'"]
+        .iter()
+        .find_map(|quote| rest.strip_prefix(quote))?;
+    rest.split(['"', '\'', '&']).next()
 }
 
 /// The operation and the message of a body, found without reading it whole: faults tell requests apart by
@@ -338,4 +343,36 @@ pub fn words(text: &str) -> (&str, &str) {
         })
         .unwrap_or("");
     (operation, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{fetched, kind, words};
+
+    #[test]
+    fn bodies_are_told_apart_without_reading_them() {
+        let execute = |name: &str, inner: &str| {
+            format!(
+                "<s:Body><Execute xmlns='x'><request><b:Parameters>{inner}</b:Parameters><b:RequestName>{name}</b:RequestName></request></Execute></s:Body>"
+            )
+        };
+        let create = "<b:RequestName>Create</b:RequestName>";
+        let multiple = execute("ExecuteMultiple", create);
+        assert_eq!(words(&multiple), ("Execute", "ExecuteMultiple"));
+        assert_eq!(kind(multiple.as_bytes()), "dynamics_batch");
+        assert_eq!(kind(execute("WhoAmI", "").as_bytes()), "identity");
+        for (quote, table, expected) in [
+            ("&quot;", "audit", "deleted"),
+            ("'", "audit", "deleted"),
+            ("\"", "contact", "dynamics_query"),
+        ] {
+            let body = format!(
+                "<a:Body><RetrieveMultiple xmlns='x'>&lt;fetch>&lt;entity name={quote}{table}{quote}></RetrieveMultiple>"
+            );
+            assert_eq!(fetched(&body), Some(table));
+            assert_eq!(kind(body.as_bytes()), expected);
+        }
+        assert_eq!(kind(b"<s:Body><Delete xmlns='x'>"), "dynamics_write");
+        assert_eq!(kind(b"nothing"), "other");
+    }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
+use crate::crm::Crm;
+
 /// A client of one sandbox's admin interface.
 #[derive(Clone)]
 pub struct Admin {
@@ -12,6 +14,8 @@ pub struct Admin {
     url: String,
     /// Stands before every call.
     face: &'static str,
+    /// How this face is to behave in tests, a JSON document for its own address; empty where it is as it starts.
+    settings: &'static str,
 }
 
 impl Admin {
@@ -32,6 +36,27 @@ impl Admin {
             client,
             url: url.to_owned(),
             face,
+            settings: "",
+        }
+    }
+
+    /// The same for one CRM, behaving as its descriptor wants.
+    ///
+    /// # Panics
+    /// When the certificate cannot be read, or the settings cannot be made.
+    pub async fn of(crm: &Crm, url: &str, ca_pem: &str) -> Self {
+        let admin = Self {
+            settings: crm.settings,
+            ..Self::new(url, ca_pem, crm.face)
+        };
+        admin.set_up().await;
+        admin
+    }
+
+    async fn set_up(&self) {
+        if !self.settings.is_empty() {
+            let settings = serde_json::from_str(self.settings).expect("JSON");
+            self.ask(Method::POST, "", Some(settings)).await;
         }
     }
 
@@ -87,6 +112,7 @@ impl Admin {
     /// Faults, counters and failed sign-ins begin anew, and what hangs is let go.
     pub async fn reset(&self) {
         self.ask(Method::POST, "/reset", None).await;
+        self.set_up().await;
     }
 
     /// Counters begin anew.

@@ -74,7 +74,7 @@ impl Bench {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let name = format!("{label}_{}_{number}", std::process::id());
         let sandbox = crm_sandbox::start(config).await.expect("a sandbox");
-        let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem, crm.face);
+        let admin = Admin::of(crm, &sandbox.admin_url, &sandbox.ca_pem).await;
         let ca = authority_file(&sandbox.ca_pem);
         let log = ServerLog::from_here(&place);
         let db = Database::connect_to(&place, None).await;

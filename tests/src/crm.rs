@@ -15,7 +15,9 @@ pub struct Crm {
     pub wrapper: &'static str,
     /// Stands before the calls of the sandbox's own interface: which of its CRMs they are about.
     pub face: &'static str,
-    /// Options of the foreign server, `url` among them.
+    /// How the sandbox's face is to behave in tests: a JSON document for its own address, or nothing.
+    pub settings: &'static str,
+    /// Options of the foreign server, `url` first.
     pub server: fn(&Sandbox) -> Options,
     /// Options of the usual user mapping, `password` among them.
     pub mapping: fn(&Sandbox) -> Options,
@@ -78,6 +80,8 @@ pub struct Identifiers {
 pub struct Request {
     /// What occurs in its path.
     pub path: &'static str,
+    /// So many requests with such a path pass before.
+    pub after: u64,
     /// The sandbox's counter of such requests.
     pub counter: &'static str,
     /// What the counter shows, after a fresh sign-in and nothing else, once it has arrived.
@@ -98,10 +102,14 @@ pub struct Queries {
     pub aggregates: fn(&str) -> bool,
     /// Orders are sent (S-6).
     pub takes_orders: bool,
+    /// Least share of random orders that are sent: the CRM may have but one place for nulls.
+    pub orders_sent: f64,
     /// Aggregates are sent (S-7).
     pub takes_aggregates: bool,
     /// Least share of random filters of which something is sent, with pushdown `connector` and `extended`.
     pub sent: [f64; 2],
+    /// Most calls of a sync that finds no change.
+    pub idle_sync: u64,
     /// A sync reads changes by a token of the CRM.
     pub changes_by_token: bool,
     /// Records of a page.
@@ -148,12 +156,14 @@ pub struct Writes {
     pub delete: (&'static str, &'static str),
     /// A column, of those that tests name, that can settle a create: the option `journal_key`.
     pub journal_key: &'static str,
+    /// A call whose answer is lost is settled within the statement, which may go well then.
+    pub settles_itself: bool,
     /// An export makes the identifiers of created records itself, where no journal key is set.
     pub chooses_identifiers: bool,
     /// How records are deleted behind the interface so that nothing but the deletion log says so; `bin` works too.
     pub logged_removal: &'static str,
-    /// Symbol of a record that a rule of the organisation refuses: its last name begins with `Refused`.
-    pub refused: &'static str,
+    /// Code and symbol of a record that a rule of the organisation refuses.
+    pub refused: (&'static str, &'static str),
     /// Symbol of a record that is locked.
     pub locked: &'static str,
     /// A symbol with which a call as a whole may be refused.
@@ -234,19 +244,13 @@ pub fn options_sql(options: &Options) -> String {
     sql.join(", ")
 }
 
-/// Runs test functions, which take a [`Crm`], for one way to each CRM: each under the CRM's name.
+/// Runs test functions, which take a [`Crm`], for each CRM: each under the CRM's name.
 #[macro_export]
 macro_rules! for_each_crm {
     ($($test:ident),+ $(,)?) => {
         $crate::for_one_crm!(salesforce, SALESFORCE, $($test),+);
-    };
-}
-
-/// The same for every way to every CRM.
-#[macro_export]
-macro_rules! for_each_deployment {
-    ($($test:ident),+ $(,)?) => {
-        $crate::for_each_crm!($($test),+);
+        $crate::for_one_crm!(dynamics, DYNAMICS, $($test),+);
+        $crate::for_one_crm!(oracle, ORACLE, $($test),+);
     };
 }
 

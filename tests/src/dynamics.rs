@@ -14,7 +14,7 @@ pub static DYNAMICS_OFFICE_365: Crm = crm("dynamics_office_365", office_365, by_
 /// On premise, with a Windows account.
 pub static DYNAMICS_NTLM: Crm = crm("dynamics_ntlm", windows, by_windows_account);
 /// On premise behind AD FS, which gives tokens for a password.
-pub static DYNAMICS_ADFS: Crm = crm("dynamics_adfs", adfs, by_password);
+pub static DYNAMICS_ADFS: Crm = crm("dynamics_adfs", adfs, by_domain_user);
 
 const fn crm(
     name: &'static str,
@@ -25,6 +25,7 @@ const fn crm(
         name,
         wrapper: "dynamics",
         face: "/dynamics",
+        settings: "",
         server,
         mapping,
         secrets,
@@ -68,9 +69,11 @@ const fn crm(
             sorts: |query| query.contains("$orderby="),
             aggregates: |query| query.contains("$apply=") || query.contains("/$count"),
             takes_orders: true,
-            takes_aggregates: false,
-            sent: [0.4, 0.6],
-            changes_by_token: true,
+            orders_sent: 0.1,
+        takes_aggregates: true,
+            sent: [0.4, 0.5],
+            idle_sync: 4,
+        changes_by_token: true,
             page: 5_000,
             most_calls: 201,
             many: 1_000_000,
@@ -81,27 +84,32 @@ const fn crm(
             lookup: 5_000,
             sign_in: Request {
                 path: "/oauth2/",
+                after: 0,
                 counter: "login",
                 arrived: 1,
             },
             objects: Request {
                 path: "/EntityDefinitions",
+                after: 0,
                 counter: "describe_global",
                 arrived: 1,
             },
             first: Request {
                 path: "/contacts?",
+                after: 0,
                 counter: "dynamics_query",
                 arrived: 1,
             },
             next: Request {
                 path: "skiptoken",
+                after: 0,
                 counter: "dynamics_query_more",
                 arrived: 1,
             },
             by_id: Request {
-                path: "/$batch",
-                counter: "dynamics_batch_read",
+                path: "/contacts?",
+                after: 0,
+                counter: "dynamics_query",
                 arrived: 1,
             },
         },
@@ -110,15 +118,16 @@ const fn crm(
             small_batch: 200,
             by_calls: None,
             by_jobs: None,
-            create: ("POST", "/$batch"),
-            create_with_key: ("POST", "/$batch"),
-            upsert: ("POST", "/$batch"),
-            update: ("POST", "/$batch"),
-            delete: ("POST", "/$batch"),
+            create: ("POST", "/contacts"),
+            create_with_key: ("POST", "/contacts"),
+            upsert: ("POST", "/contacts"),
+            update: ("POST", "/contacts"),
+            delete: ("POST", "/contacts"),
             journal_key: "externalkey",
-            chooses_identifiers: true,
+            settles_itself: false,
+        chooses_identifiers: true,
             logged_removal: "bin",
-            refused: "0x80040265",
+            refused: ("0x80040265", "IsvAborted"),
             locked: "0x80044150",
             refused_call: "0x80060888",
             most_calls: [11, 11],
@@ -248,6 +257,12 @@ fn by_user(sandbox: &Sandbox) -> Options {
         ("username", told(sandbox, "username")),
         ("password", told(sandbox, "password")),
     ]
+}
+
+fn by_domain_user(sandbox: &Sandbox) -> Options {
+    let mut options = by_windows_account(sandbox);
+    options.push(("client_id", told(sandbox, "public_client_id")));
+    options
 }
 
 fn by_windows_account(sandbox: &Sandbox) -> Options {

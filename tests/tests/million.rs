@@ -3,9 +3,13 @@
 use std::time::Instant;
 
 use crm_sandbox::Config;
-use crm_tests::{Bench, Crm, for_each_crm};
+use crm_tests::{Bench, Crm, for_one_crm};
 
-for_each_crm!(many_contacts_are_read_in_flat_memory,);
+for_one_crm!(
+    salesforce,
+    SALESFORCE,
+    many_contacts_are_read_in_flat_memory
+);
 
 const MOST_GROWTH: u64 = 64 << 20;
 

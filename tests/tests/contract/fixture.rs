@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crm_core::{
-    Account, CallStats, Column, ColumnType, Connector, Conversion, Error, FieldFacts, Filter, Page,
-    Place, QueryField, RemoteQuery, Result, Route, Session, Value, find_option,
+    Account, CallStats, Column, ColumnType, Connector, Conversion, Error, ErrorKind, FieldFacts,
+    Filter, Page, Place, QueryField, RemoteQuery, Result, Route, Session, Value, find_option,
 };
 use crm_sandbox::{Config, Sandbox};
 use crm_tests::{Admin, Crm, Options, open_file};
@@ -17,28 +17,39 @@ pub struct Fixture {
     pub connector: &'static dyn Connector,
     /// What the tests with a server know of it, the usual sign-in among it.
     pub crm: &'static Crm,
-    /// Every form of sign-in: what [`crm_core::AccountInfo::auth`] says, and its options.
-    pub sign_ins: fn(&Sandbox) -> Vec<(&'static str, Options)>,
+    /// Every form of sign-in.
+    pub sign_ins: fn(&Sandbox) -> Vec<SignIn>,
+    /// Requests that the usual sign-in takes, and nothing else.
+    pub login_calls: u64,
     /// Sign-ins that are refused by what the CRM says.
     pub refused: fn(&Sandbox) -> Vec<Options>,
     /// An option that asks for an interface version the CRM has given up.
     pub retired: Option<(&'static str, &'static str)>,
-    /// The user of every sign-in.
-    pub user: fn(&Sandbox) -> &str,
     /// The organisation's name and identifier: sign-ins may tell either.
     pub organisation: [&'static str; 2],
     /// What occurs in the address of each call.
     pub paths: Paths,
     /// An object with as many records as the sandbox is told to generate, and some more.
     pub records: Records,
-    /// An object whose field list is too long for an address.
-    pub wide: &'static str,
+    /// An object whose field list is too long for an address, if the CRM's addresses hold one, and as many fields as it
+    /// has at least.
+    pub wide: (&'static str, usize),
+    /// There are objects of the customer's own.
+    pub has_custom: bool,
+    /// Kinds of a reply that leads elsewhere.
+    pub leads: &'static [&'static str],
+    /// What a reply with status 429 means in the end.
+    pub throttled: ErrorKind,
+    /// What it means that a new sign-in is not taken either.
+    pub not_taken: ErrorKind,
     /// Most and fewest records of a page.
     pub page_sizes: (u32, u32),
     /// Orders that the CRM can give: descending, nulls first.
     pub orders: &'static [(bool, bool)],
     /// Identifiers fetched in one call.
     pub lookup_size: usize,
+    /// Most calls that the list of objects takes, with the sign-in and what finds out which one it is.
+    pub listing_calls: u64,
     /// Most calls that describing so many objects takes.
     pub describe_calls: fn(u64) -> u64,
     /// The CRM tells how much of an allotment is used.
@@ -49,12 +60,26 @@ pub struct Fixture {
     pub writes: Writes,
 }
 
+/// One form of sign-in.
+pub struct SignIn {
+    /// What [`crm_core::AccountInfo::auth`] says.
+    pub auth: &'static str,
+    /// What [`crm_core::AccountInfo::user`] says.
+    pub user: String,
+    /// Requests that nothing but the sign-in needs, and which the sandbox counts as such.
+    pub calls: u64,
+    /// Its options.
+    pub options: Options,
+}
+
 /// An object that is written, in [`Records::object`]'s form: its identifier has the same name.
 pub struct Writes {
     /// The object.
     pub object: &'static str,
     /// A text that a record must have, and the vendor's word for its type.
     pub required: (&'static str, &'static str),
+    /// Texts that a new record must have as well, likewise, with a value.
+    pub also: &'static [((&'static str, &'static str), &'static str)],
     /// A text that may be empty, likewise.
     pub optional: (&'static str, &'static str),
     /// A key of another system, likewise.
@@ -65,6 +90,8 @@ pub struct Writes {
     pub refused: &'static [(&'static str, &'static str)],
     /// Symbol of a record that is locked, and that of one that was deleted before.
     pub locked: &'static str,
+    /// The method of every call that writes records, where reading shares its addresses.
+    pub method: Option<&'static str>,
     /// What occurs in the address of every call that writes records.
     pub path: &'static str,
     /// How records travel.
@@ -79,8 +106,12 @@ pub struct Writes {
     pub values: fn() -> Vec<Typed>,
     /// Values that the description of a field of [`Writes::typed`] speaks against.
     pub unfit: fn() -> Vec<(&'static str, Value)>,
-    /// An object whose deletions are not tracked.
-    pub untracked: &'static str,
+    /// An object whose deletions are not tracked, if there is one.
+    pub untracked: Option<&'static str>,
+    /// A text of [`Writes::typed`] that must be there and different in each record, if there is one.
+    pub typed_key: Option<(&'static str, &'static str)>,
+    /// Calls that one refused with 403 takes.
+    pub forbidden_calls: u64,
     /// Days that the deletion log is asked for at most, and those it is sure of, where it has such bounds.
     pub log_days: Option<(i64, i64)>,
 }
@@ -105,6 +136,8 @@ pub struct Paths {
     pub first: &'static str,
     /// A further page.
     pub next: &'static str,
+    /// Requests with that in their address before the one for the second page.
+    pub before_next: u64,
     /// The list of objects.
     pub objects: &'static str,
 }
@@ -215,7 +248,7 @@ impl Remote {
             ..Config::default()
         };
         let sandbox = crm_sandbox::start(config).await.expect("a sandbox");
-        let admin = Admin::new(&sandbox.admin_url, &sandbox.ca_pem, fixture.crm.face);
+        let admin = Admin::of(fixture.crm, &sandbox.admin_url, &sandbox.ca_pem).await;
         let ca = TempDir::new().expect("a folder");
         let ca_file = open_file(ca.path(), "ca.pem", &sandbox.ca_pem);
         Self {

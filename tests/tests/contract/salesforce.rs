@@ -1,24 +1,25 @@
 //! Salesforce as the sandbox shows it.
 
-use crm_core::{ColumnType, Conversion, Route, Value};
+use crm_core::{ColumnType, Conversion, ErrorKind, Route, Value};
 use crm_salesforce::SALESFORCE;
 use crm_sandbox::Sandbox;
 use crm_tests::{Options, SALESFORCE as SALESFORCE_CRM};
 
-use crate::fixture::{Fixture, Paths, Records, Typed, Writes};
+use crate::fixture::{Fixture, Paths, Records, SignIn, Typed, Writes};
 
 pub static FIXTURE: Fixture = Fixture {
     connector: &SALESFORCE,
     crm: &SALESFORCE_CRM,
     sign_ins,
+    login_calls: 1,
     refused,
     retired: Some(("api_version", "25.0")),
-    user: |sandbox| &sandbox.credentials.username,
     organisation: ["CRM Sandbox Test Org", "00D5x0000000001EAA"],
     paths: Paths {
         sign_in: "/token",
         first: "/query?",
         next: "/query/",
+        before_next: 0,
         objects: "/sobjects",
     },
     records: Records {
@@ -29,16 +30,22 @@ pub static FIXTURE: Fixture = Fixture {
         moment: ("LastModifiedDate", "datetime"),
         unknown_identifier: "003000009zzzzzzAAA",
     },
-    wide: "Wide__c",
+    wide: ("Wide__c", 200),
+    has_custom: true,
+    leads: &["foreign_next_link", "redirect"],
+    throttled: ErrorKind::AllotmentUsedUp,
+    not_taken: ErrorKind::LoginRefused,
     page_sizes: (2_000, 200),
     orders: &[(false, false), (false, true), (true, false), (true, true)],
     lookup_size: 2_000,
+    listing_calls: 2,
     describe_calls: |objects| objects.div_ceil(25),
     tells_usage: true,
     variants: Some(("Custom__c", 2)),
     writes: Writes {
         object: "Contact",
         required: ("LastName", "string"),
+        also: &[],
         optional: ("Email", "email"),
         key: ("ExternalKey__c", "string"),
         unknown_identifier: "003000009zzzzzzAAA",
@@ -51,6 +58,7 @@ pub static FIXTURE: Fixture = Fixture {
             ),
         ],
         locked: "UNABLE_TO_LOCK_ROW",
+        method: None,
         path: "/composite/sobjects",
         routes: &[Route::Calls, Route::Job],
         job_paths: &["/batches", "jobs/ingest/", "successfulResults"],
@@ -58,7 +66,9 @@ pub static FIXTURE: Fixture = Fixture {
         typed: "AllTypes__c",
         values,
         unfit,
-        untracked: "UserLicense",
+        untracked: Some("UserLicense"),
+        typed_key: None,
+        forbidden_calls: 1,
         log_days: Some((30, 15)),
     },
 };
@@ -196,28 +206,30 @@ fn with(url: &str, sandbox: &Sandbox, names: &[&'static str]) -> Options {
     options
 }
 
-fn sign_ins(sandbox: &Sandbox) -> Vec<(&'static str, Options)> {
+fn sign_ins(sandbox: &Sandbox) -> Vec<SignIn> {
     let (login, instance) = (&sandbox.login_url, &sandbox.instance_url);
-    let app = ["client_id", "client_secret"];
+    let form = |auth, options| SignIn {
+        auth,
+        user: sandbox.credentials.username.clone(),
+        calls: 1,
+        options,
+    };
+    let at = |url, names: &[&'static str]| with(url, sandbox, names);
     vec![
-        ("password", FIXTURE.usual(sandbox)),
-        (
+        form("password", FIXTURE.usual(sandbox)),
+        form(
             "soap",
-            with(login, sandbox, &["username", "password", "security_token"]),
+            at(login, &["username", "password", "security_token"]),
         ),
-        ("client_credentials", with(instance, sandbox, &app)),
-        (
+        form(
+            "client_credentials",
+            at(instance, &["client_id", "client_secret"]),
+        ),
+        form(
             "refresh_token",
-            with(
-                login,
-                sandbox,
-                &["client_id", "client_secret", "refresh_token"],
-            ),
+            at(login, &["client_id", "client_secret", "refresh_token"]),
         ),
-        (
-            "jwt",
-            with(login, sandbox, &["client_id", "username", "private_key"]),
-        ),
+        form("jwt", at(login, &["client_id", "username", "private_key"])),
     ]
 }
 
@@ -228,9 +240,9 @@ fn refused(sandbox: &Sandbox) -> Vec<Options> {
         options.push((name, value.to_owned()));
         options
     };
-    let [password, soap, app, refresh, jwt] = <[_; 5]>::try_from(sign_ins(sandbox))
-        .expect("five forms")
-        .map(|form| form.1);
+    let forms = sign_ins(sandbox).into_iter().map(|form| form.options);
+    let [password, soap, app, refresh, jwt] =
+        <[_; 5]>::try_from(forms.collect::<Vec<_>>()).expect("five forms");
     vec![
         changed(password.clone(), "password", "TEST-wrong"),
         changed(password.clone(), "client_secret", "TEST-wrong"),

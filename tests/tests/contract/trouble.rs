@@ -31,9 +31,21 @@ async fn count(remote: &Remote) -> u64 {
     session.count(&query, &CallStats::default()).await.unwrap()
 }
 
-fn on(fault: &Value, path: &str) -> Value {
+/// A path, and how many requests with it pass before.
+type Way = (&'static str, u64);
+
+fn first(fixture: &Fixture) -> Way {
+    (fixture.paths.first, 0)
+}
+
+fn next(fixture: &Fixture) -> Way {
+    (fixture.paths.next, fixture.paths.before_next)
+}
+
+fn on(fault: &Value, (path, after): Way) -> Value {
     let mut fault = fault.clone();
     fault["path"] = json!(path);
+    fault["after"] = json!(after);
     fault
 }
 
@@ -50,7 +62,7 @@ async fn a_page_that_is_lost_is_asked_for_again(fixture: &'static Fixture) {
         json!({"kind": "status", "status": 504}),
         json!({"kind": "status", "status": 429, "retry_after": 0}),
     ] {
-        for path in [fixture.paths.first, fixture.paths.next] {
+        for path in [first(fixture), next(fixture)] {
             remote.admin.reset().await;
             remote.admin.fault(on(&fault, path)).await;
             let session = remote.session(&[]);
@@ -61,7 +73,7 @@ async fn a_page_that_is_lost_is_asked_for_again(fixture: &'static Fixture) {
             assert_eq!(stats.data_calls(), n_pages + 1, "{fault}");
             assert_eq!(stats.retries(), 1, "{fault}");
             assert_eq!(remote.admin.data_calls().await, n_pages + 1, "{fault}");
-            assert_eq!(remote.sign_ins().await, 1, "{fault}");
+            assert_eq!(remote.sign_ins().await, fixture.login_calls, "{fault}");
         }
     }
 }
@@ -71,7 +83,7 @@ async fn retry_after_is_waited_for(fixture: &'static Fixture) {
     for status in [429, 503] {
         let session = remote.session(&[]);
         let fault = json!({"kind": "status", "status": status, "retry_after": 1});
-        remote.admin.fault(on(&fault, fixture.paths.first)).await;
+        remote.admin.fault(on(&fault, first(fixture))).await;
         let stats = Arc::new(CallStats::default());
         let started = Instant::now();
         all_pages(&session, fixture.records.query(), &stats).await;
@@ -93,13 +105,13 @@ async fn a_reply_that_hangs_ends_with_the_request_timeout(fixture: &'static Fixt
     let remote = Remote::start(fixture, 10).await;
     let session = remote.session(&[("request_timeout", "1")]);
     let hang = json!({"kind": "hang"});
-    remote.admin.fault(on(&hang, fixture.paths.first)).await;
+    remote.admin.fault(on(&hang, first(fixture))).await;
     let stats = Arc::new(CallStats::default());
     let pages = all_pages(&session, fixture.records.query(), &stats).await;
     assert!(rows(&pages) > 0);
     assert_eq!(stats.retries(), 1);
     let session = remote.session(&[("request_timeout", "1"), ("max_retries", "0")]);
-    remote.admin.fault(on(&hang, fixture.paths.first)).await;
+    remote.admin.fault(on(&hang, first(fixture))).await;
     let started = Instant::now();
     let error = failure(&session, fixture.records.query()).await;
     assert_eq!(error.kind(), ErrorKind::ConnectionLost, "{error:?}");
@@ -117,7 +129,7 @@ async fn trouble_that_lasts_is_an_error_after_the_retries_allowed(fixture: &'sta
         ),
         (
             json!({"kind": "status", "status": 429}),
-            ErrorKind::AllotmentUsedUp,
+            fixture.throttled,
             3,
         ),
         (
@@ -133,7 +145,7 @@ async fn trouble_that_lasts_is_an_error_after_the_retries_allowed(fixture: &'sta
         ),
     ] {
         remote.admin.reset().await;
-        let mut fault = on(&fault, fixture.paths.first);
+        let mut fault = on(&fault, first(fixture));
         fault["times"] = json!(0);
         remote.admin.fault(fault.clone()).await;
         let error = failure(&remote.session(&[]), fixture.records.query()).await;
@@ -146,12 +158,9 @@ async fn trouble_that_lasts_is_an_error_after_the_retries_allowed(fixture: &'sta
 async fn a_broken_reply_is_an_error_and_not_asked_for_again(fixture: &'static Fixture) {
     let remote = Remote::start(fixture, fixture.some_pages()).await;
     for kind in ["malformed", "bad_utf8", "deep", "huge", "html", "empty"] {
-        for (path, n_pages) in [(fixture.paths.first, 0), (fixture.paths.next, 1)] {
+        for (path, n_pages) in [(first(fixture), 0), (next(fixture), 1)] {
             remote.admin.reset().await;
-            remote
-                .admin
-                .fault(json!({"path": path, "kind": kind}))
-                .await;
+            remote.admin.fault(on(&json!({"kind": kind}), path)).await;
             let session = remote.session(&[]);
             let (pages, error) = pages(&session, fixture.records.query(), &Arc::default()).await;
             let error = error.unwrap_or_else(|| panic!("{kind} went well"));
@@ -192,12 +201,15 @@ async fn values_of_other_types_are_rejects_of_a_page(fixture: &'static Fixture) 
 async fn no_other_host_is_asked(fixture: &'static Fixture) {
     let remote = Remote::start(fixture, fixture.some_pages()).await;
     let other = Remote::start(fixture, 0).await;
-    for kind in ["foreign_next_link", "redirect"] {
-        for (path, asked) in [(fixture.paths.first, 1), (fixture.paths.next, 2)] {
+    for kind in fixture.leads {
+        for (path, asked) in [(first(fixture), 1), (next(fixture), 2)] {
             remote.admin.reset().await;
             remote
                 .admin
-                .fault(json!({"path": path, "kind": kind, "host": other.sandbox.instance_url}))
+                .fault(on(
+                    &json!({"kind": kind, "host": other.sandbox.instance_url}),
+                    path,
+                ))
                 .await;
             let error = failure(&remote.session(&[]), fixture.records.query()).await;
             assert_eq!(error.kind(), ErrorKind::Undecodable, "{kind} {error:?}");
@@ -228,10 +240,10 @@ async fn no_other_host_is_asked(fixture: &'static Fixture) {
 async fn fewer_records_than_announced_are_told_after_those_that_came(fixture: &'static Fixture) {
     let remote = Remote::start(fixture, fixture.some_pages()).await;
     let count = count(&remote).await;
-    for path in [fixture.paths.first, fixture.paths.next] {
+    for path in [first(fixture), next(fixture)] {
         remote
             .admin
-            .fault(json!({"path": path, "kind": "short_page", "bytes": 7}))
+            .fault(on(&json!({"kind": "short_page", "bytes": 7}), path))
             .await;
         let session = remote.session(&[]);
         let (pages, error) = pages(&session, fixture.records.query(), &Arc::default()).await;

@@ -7,14 +7,14 @@ mod harness;
 mod literals;
 mod orders;
 
-use crm_tests::{Crm, for_each_deployment};
+use crm_tests::{Crm, for_each_crm};
 
 use harness::Subject;
 
 /// Filters tried on each of the four tables, in both modes: 1,200 in all.
 const FILTERS: usize = 300;
 
-for_each_deployment!(
+for_each_crm!(
     filters_on_every_type_of_field,
     filters_on_accounts,
     filters_on_opportunities,

@@ -3,17 +3,19 @@
 use std::time::{Duration, Instant};
 
 use crm_sandbox::Config;
-use crm_tests::{Bench, Crm, Database, SALESFORCE, for_each_crm, until};
+use crm_tests::{Bench, Crm, Database, SALESFORCE, for_one_crm, until};
 use serde_json::json;
 
 use crate::{AS_IT_COMES, BY_LOOKUP, lookups_in};
 
-for_each_crm!(
+for_one_crm!(
+    salesforce,
+    SALESFORCE,
     five_batches_of_identifiers_against_many_records,
     most_of_a_table_is_scanned,
     nothing_is_fetched_for_rows_that_nobody_asks_for,
     a_budget_stops_the_join_before_its_first_call,
-    cancel_acts_within_a_second_and_the_session_goes_on,
+    cancel_acts_within_a_second_and_the_session_goes_on
 );
 
 /// Memory of a join, whatever the number of rows: `work_mem` for rows and for records, and a batch in decoding.
@@ -254,7 +256,7 @@ async fn cancel_acts_within_a_second_and_the_session_goes_on(crm: &'static Crm) 
         async { (bench.db.refused(sql).await, Instant::now()) },
         async {
             until("the request arrives", Duration::from_secs(20), || async {
-                (bench.admin.calls(crm.queries.by_id.counter).await > 0).then_some(())
+                (bench.admin.data_calls().await > 0).then_some(())
             })
             .await;
             let now = Instant::now();

@@ -1,7 +1,7 @@
 //! Random joins on identifiers, by lookup, by scan and as the planner chooses: the rows of local copies each time.
 //! Everything random comes from fixed seeds.
 
-use crm_tests::{Bench, Crm, Row, for_each_crm};
+use crm_tests::{Bench, Crm, Row, for_one_crm};
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
@@ -9,7 +9,11 @@ use rand::{RngExt, SeedableRng};
 use crate::places::with_references;
 use crate::{AS_IT_COMES, BY_LOOKUP, BY_SCAN, NODE};
 
-for_each_crm!(every_plan_gives_the_rows_of_local_tables,);
+for_one_crm!(
+    salesforce,
+    SALESFORCE,
+    every_plan_gives_the_rows_of_local_tables
+);
 
 const SEEDS: u64 = 300;
 

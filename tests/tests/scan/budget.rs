@@ -25,7 +25,7 @@ async fn over_budget(bench: &Bench, sql: &str, hint: &str) -> u64 {
     assert_eq!(refusal.sqlstate, "53400", "{refusal:?}");
     assert!(refusal.hint.contains(hint), "{refusal:?}");
     bench.db.is_alive().await;
-    bench.admin.all_calls().await
+    bench.admin.data_calls().await
 }
 
 async fn the_estimate_stops_a_statement_before_its_first_call(crm: &'static Crm) {

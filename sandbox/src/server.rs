@@ -139,7 +139,10 @@ async fn handle_request(
             decoded.push_str(&mark);
         }
     }
-    let fault = state.faults.take(&request.method, [&target, &decoded]);
+    // A fault strikes a call, not the greeting of the connection it comes over.
+    let fault = (kind != dynamics::GREETING)
+        .then(|| state.faults.take(&request.method, [&target, &decoded]))
+        .flatten();
     if !state.config.latency.is_zero() {
         tokio::time::sleep(state.config.latency).await;
     }

@@ -41,7 +41,7 @@ use soap::Trust;
 use store::{RowRef, Store, Written, made_id};
 use traffic::realm;
 
-pub use traffic::{is_data, is_mine, kind, marks};
+pub use traffic::{GREETING, is_data, is_mine, kind, marks};
 
 use crate::admin::change::Late;
 use crate::generate::Contacts;

@@ -54,6 +54,16 @@ pub fn user(request: &Request) -> Result<usize, Box<Reply>> {
     }
 }
 
+/// The request only greets: it asks for a challenge, and nothing is done for it.
+pub fn greets(request: &Request) -> bool {
+    let header = request.header("authorization").unwrap_or_default();
+    let message = match header.split_once(' ') {
+        Some(("NTLM" | "Negotiate", text)) => STANDARD.decode(text.trim()).unwrap_or_default(),
+        _ => return false,
+    };
+    kind(&message) == Some(1)
+}
+
 /// 401 to a connection whose sign-in is forgotten.
 pub fn forgotten(request: &Request) -> Reply {
     let mut agreed = request

@@ -1,6 +1,6 @@
 //! Which addresses belong to this face, and what each request counts as in the journal.
 
-use super::{Realm, soap};
+use super::{Realm, ntlm, soap};
 use crate::request::Request;
 
 /// The deployments; the one without a prefix comes last.
@@ -32,6 +32,9 @@ pub fn is_mine(path: &str) -> bool {
         || soap::endpoint(path).is_some()
 }
 
+/// The counter of requests that only ask for a challenge.
+pub const GREETING: &str = "greeting";
+
 /// The counter a request belongs to.
 pub fn kind(request: &Request) -> &'static str {
     if soap::endpoint(&request.path).is_some() {
@@ -43,6 +46,9 @@ pub fn kind(request: &Request) -> &'static str {
     let Some((_, rest)) = realm(&request.path) else {
         return "login";
     };
+    if ntlm::greets(request) {
+        return GREETING;
+    }
     if rest.ends_with("/$batch") {
         return batch_kind(request);
     }

@@ -10,17 +10,22 @@ use crm_tests::{
 use crate::fixture::{Fixture, Paths, Records, SignIn, Typed, Writes};
 
 /// Online, by password.
-pub static FIXTURE: Fixture = fixture(&DYNAMICS, 1);
+pub static FIXTURE: Fixture = fixture(&DYNAMICS, 1, ANY_LEAD);
 /// Online, user name and password alone.
-pub static OFFICE_365: Fixture = fixture(&DYNAMICS_OFFICE_365, 1);
+pub static OFFICE_365: Fixture = fixture(&DYNAMICS_OFFICE_365, 1, ANY_LEAD);
 /// On premise, with a Windows account.
-pub static NTLM: Fixture = fixture(&DYNAMICS_NTLM, 0);
+pub static NTLM: Fixture = fixture(&DYNAMICS_NTLM, 0, REDIRECT);
 /// On premise, behind AD FS.
-pub static ADFS: Fixture = fixture(&DYNAMICS_ADFS, 1);
+pub static ADFS: Fixture = fixture(&DYNAMICS_ADFS, 1, REDIRECT);
+
+/// What leads to another host and is an error.
+const ANY_LEAD: &[&str] = &["foreign_next_link", "redirect"];
+/// On premise the path of a next link is used on the server's own host, whatever host it names.
+const REDIRECT: &[&str] = &["redirect"];
 
 const TEXT: &str = "StringType";
 
-const fn fixture(crm: &'static Crm, login_calls: u64) -> Fixture {
+const fn fixture(crm: &'static Crm, login_calls: u64, leads: &'static [&'static str]) -> Fixture {
     Fixture {
         connector: &CONNECTOR,
         crm,
@@ -46,7 +51,7 @@ const fn fixture(crm: &'static Crm, login_calls: u64) -> Fixture {
         },
         wide: ("new_wide", 200),
         has_custom: true,
-        leads: &["foreign_next_link", "redirect"],
+        leads,
         throttled: ErrorKind::AllotmentUsedUp,
         not_taken: ErrorKind::LoginRefused,
         page_sizes: (5_000, 500),

@@ -221,7 +221,9 @@ async fn no_other_host_is_asked(fixture: &'static Fixture) {
             remote.keeps_secrets(&error);
         }
     }
-    for path in [fixture.paths.sign_in, fixture.paths.objects] {
+    // Where each call signs itself in there is no call for it that could lead astray.
+    let sign_in = (fixture.login_calls > 0).then_some(fixture.paths.sign_in);
+    for path in sign_in.into_iter().chain([fixture.paths.objects]) {
         remote.admin.reset().await;
         remote
             .admin

@@ -105,7 +105,9 @@ async fn many_contacts_with_one_percent_changed(crm: &'static Crm) {
 
 /// Rows written to the copy so far, as the server counts.
 async fn writes(bench: &Bench) -> u64 {
-    let sql = "SELECT pg_stat_force_next_flush(); SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_all_tables WHERE relid = 'copy'::regclass";
+    // What a session has counted is told at the end of a transaction, so asking needs one of its own.
+    bench.db.run("SELECT pg_stat_force_next_flush()").await;
+    let sql = "SELECT n_tup_ins + n_tup_upd + n_tup_del FROM pg_stat_all_tables WHERE relid = 'copy'::regclass";
     let rows = bench.db.rows(sql).await;
     rows.last()
         .and_then(|row| row[0].clone())

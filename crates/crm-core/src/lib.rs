@@ -52,7 +52,7 @@ pub use options::{
 };
 pub use outcomes::Outcomes;
 pub use page::{CellReject, Column, ColumnData, ListColumn, Page, TextColumn};
-pub use plain::Plain;
+pub use plain::{Plain, is_plain_number};
 pub use query::{Aggregate, AggregateFunction, Filter, Operator, QueryField, RemoteQuery, Sort};
 pub use rules::{Decision, Pushdown, Refusal, decide};
 pub use schema::{

@@ -11,6 +11,17 @@ pub struct Plain {
     pub fraction: String,
 }
 
+/// Digits as they stand in a query: an optional minus, digits, and perhaps a point with digits behind it.
+pub fn is_plain_number(digits: &str) -> bool {
+    let unsigned = digits.strip_prefix('-').unwrap_or(digits);
+    let (whole, fraction) = match unsigned.split_once('.') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (unsigned, None),
+    };
+    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    are_digits(whole) && fraction.is_none_or(are_digits)
+}
+
 impl Plain {
     /// Reads sign, digits, point, digits and an exponent. Nothing for anything else, or for an exponent out of reason.
     pub fn parse(text: &str) -> Option<Self> {
@@ -79,5 +90,29 @@ impl Plain {
         let signed = if self.negative { -whole } else { whole };
         let is_below = self.negative && !self.fraction.is_empty();
         Some(signed - i128::from(is_below))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_that_a_query_can_hold() {
+        for (digits, expected) in [
+            ("0", true),
+            ("-12.50", true),
+            ("", false),
+            ("-", false),
+            (".", false),
+            (".5", false),
+            ("5.", false),
+            ("1.2.3", false),
+            ("1e3", false),
+            ("+1", false),
+            ("NaN", false),
+        ] {
+            assert_eq!(is_plain_number(digits), expected, "{digits}");
+        }
     }
 }

@@ -4,6 +4,9 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::schema::Conversion;
+use crate::temporal::{
+    MICROS_PER_DAY, Zone, day_in_zone, day_start_in_zone, instant_of_wall_clock,
+};
 use crate::value::Value;
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +45,45 @@ pub struct WriteField {
     pub remote_type: String,
     /// The column's conversion (spec section 4, the writing side).
     pub conversion: Conversion,
+}
+
+impl WriteField {
+    /// The calendar day that `value` is written as, in days since the Unix epoch; none where no day can be said
+    /// (spec section 4).
+    ///
+    /// # Errors
+    /// [`Value::kind`] of a value that is no date.
+    pub fn day(&self, value: &Value, zone: Zone) -> std::result::Result<Option<i32>, &'static str> {
+        match value {
+            Value::Date(day) => Ok(Some(*day)),
+            Value::Instant(instant) => Ok(day_in_zone(*instant, zone)),
+            Value::Timestamp(wall) => Ok(i32::try_from(wall.div_euclid(MICROS_PER_DAY)).ok()),
+            other => Err(other.kind()),
+        }
+    }
+
+    /// The moment that `value` is written as, in microseconds since the Unix epoch; none where there is no such
+    /// moment. The wall clock of a column without time offset is sent as it stands (spec section 4).
+    ///
+    /// # Errors
+    /// [`Value::kind`] of a value that is no date or time.
+    pub fn instant(
+        &self,
+        value: &Value,
+        zone: Zone,
+    ) -> std::result::Result<Option<i64>, &'static str> {
+        match value {
+            // Infinities are no wall clock.
+            Value::Date(i32::MIN | i32::MAX) => Ok(None),
+            Value::Date(day) => Ok(day_start_in_zone(*day, zone)),
+            Value::Instant(instant) => Ok(Some(*instant)),
+            Value::Timestamp(wall) if self.conversion == Conversion::WithoutTimeOffset => {
+                Ok(Some(*wall))
+            }
+            Value::Timestamp(wall) => Ok(instant_of_wall_clock(*wall, zone)),
+            other => Err(other.kind()),
+        }
+    }
 }
 
 /// One record to write.

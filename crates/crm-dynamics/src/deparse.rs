@@ -8,7 +8,7 @@ use crate::scan::page_size;
 use crate::types::property;
 use crm_core::{
     Error, ErrorKind, Filter, Operator, RemoteQuery, Result, Value, format_date,
-    format_instant_seconds, uuid_text,
+    format_instant_seconds, is_plain_number, uuid_text,
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::fmt::Write;
@@ -299,16 +299,6 @@ fn literal(value: &Value) -> Result<String> {
 /// A text literal, in quotes, which are doubled inside.
 pub(crate) fn text(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
-}
-
-fn is_plain_number(digits: &str) -> bool {
-    let unsigned = digits.strip_prefix('-').unwrap_or(digits);
-    let (whole, fraction) = match unsigned.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (unsigned, None),
-    };
-    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    are_digits(whole) && fraction.is_none_or(are_digits)
 }
 
 /// An entity or an entity set, as it may stand in an address.

@@ -6,8 +6,8 @@ use crate::reject::{INVALID_ARGUMENT, OUT_OF_RANGE, PAYLOAD, ours};
 use crate::types::Kind;
 use crm_core::{
     Conversion, EnumerationValue, ErrorKind, MICROS_PER_DAY, Plain, Reject, Value, WriteField,
-    Zone, day_in_zone, day_start_in_zone, format_date, format_instant_seconds,
-    instant_of_wall_clock, json, parse_uuid, shortened, uuid_text, wall_clock_in_zone,
+    Zone, format_date, format_instant_seconds, json, parse_uuid, shortened, uuid_text,
+    wall_clock_in_zone,
 };
 
 /// 1753-01-01 and 9999-12-31, the first and the last day that the vendor holds (section 11).
@@ -216,12 +216,7 @@ fn guid(field: &WriteField, kind: Kind, value: &Value) -> Result<String, Box<Rej
 }
 
 fn date(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Reject>> {
-    let day = match value {
-        Value::Date(day) => Some(*day),
-        Value::Instant(instant) => day_in_zone(*instant, zone),
-        Value::Timestamp(wall) => i32::try_from(wall.div_euclid(MICROS_PER_DAY)).ok(),
-        other => return Err(unfit(field, other.kind())),
-    };
+    let day = field.day(value, zone).map_err(|kind| unfit(field, kind))?;
     day.filter(|day| (FIRST_DAY..=LAST_DAY).contains(day))
         .and_then(format_date)
         .ok_or_else(|| out_of_calendar(field))
@@ -229,15 +224,9 @@ fn date(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Rej
 
 /// The vendor holds whole seconds and cuts fractions off.
 fn moment(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Reject>> {
-    let instant = match value {
-        // Infinities are no wall clock.
-        Value::Date(i32::MIN | i32::MAX) => None,
-        Value::Date(day) => day_start_in_zone(*day, zone),
-        Value::Instant(instant) => Some(*instant),
-        Value::Timestamp(wall) if field.conversion == Conversion::WithoutTimeOffset => Some(*wall),
-        Value::Timestamp(wall) => instant_of_wall_clock(*wall, zone),
-        other => return Err(unfit(field, other.kind())),
-    };
+    let instant = field
+        .instant(value, zone)
+        .map_err(|kind| unfit(field, kind))?;
     seconds(field, instant)
 }
 

@@ -3,9 +3,6 @@
 //! Nothing here knows PostgreSQL. Planning uses `semantics.rs`, `fit.rs` and `deparse.rs`, which make no call;
 //! everything else works for a session, see `session.rs`. Records travel by OData, or on premise by SOAP (`soap/`).
 
-// Parts of the crate stand before those that call them.
-#![allow(dead_code)]
-
 mod audited;
 mod auth;
 mod batch;

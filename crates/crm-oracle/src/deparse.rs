@@ -3,6 +3,7 @@
 use crate::tags;
 use crm_core::{
     Error, ErrorKind, Filter, RemoteQuery, Result, Value, format_date, format_instant_seconds,
+    is_plain_number,
 };
 use std::fmt::Write;
 
@@ -134,14 +135,6 @@ fn literal(value: &Value) -> Result<String> {
 /// Text as a literal; a quote in it is doubled.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
-}
-
-fn is_plain_number(digits: &str) -> bool {
-    let unsigned = digits.strip_prefix('-').unwrap_or(digits);
-    !unsigned.is_empty()
-        && unsigned
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte == b'.')
 }
 
 fn unsayable(what: &str) -> Error {

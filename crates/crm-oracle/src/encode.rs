@@ -4,9 +4,8 @@
 
 use crate::kind::FieldKind as Kind;
 use crm_core::{
-    Conversion, ErrorKind, MICROS_PER_DAY, Plain, Reject, Value, WriteField, Zone, day_in_zone,
-    day_start_in_zone, format_date, format_instant_seconds, format_time_millis,
-    instant_of_wall_clock, parse_date, parse_instant, parse_time, parse_wall_clock, shortened,
+    ErrorKind, Plain, Reject, Value, WriteField, Zone, format_date, format_instant_seconds,
+    format_time_millis, parse_date, parse_instant, parse_time, parse_wall_clock, shortened,
     uuid_text,
 };
 use crm_xml::Writer;
@@ -115,26 +114,15 @@ fn decimal(field: &WriteField, digits: &str) -> Result<String, Box<Reject>> {
 }
 
 fn date(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Reject>> {
-    let day = match value {
-        Value::Date(day) => Some(*day),
-        Value::Instant(instant) => day_in_zone(*instant, zone),
-        Value::Timestamp(wall) => i32::try_from(wall.div_euclid(MICROS_PER_DAY)).ok(),
-        other => return Err(unfit(field, other)),
-    };
+    let day = field.day(value, zone).map_err(|_| unfit(field, value))?;
     day.and_then(format_date)
         .ok_or_else(|| out_of_calendar(field))
 }
 
 fn instant(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Reject>> {
-    let instant = match value {
-        // Infinities are no wall clock.
-        Value::Date(i32::MIN | i32::MAX) => None,
-        Value::Date(day) => day_start_in_zone(*day, zone),
-        Value::Instant(instant) => Some(*instant),
-        Value::Timestamp(wall) if field.conversion == Conversion::WithoutTimeOffset => Some(*wall),
-        Value::Timestamp(wall) => instant_of_wall_clock(*wall, zone),
-        other => return Err(unfit(field, other)),
-    };
+    let instant = field
+        .instant(value, zone)
+        .map_err(|_| unfit(field, value))?;
     instant
         .and_then(format_instant_seconds)
         .ok_or_else(|| out_of_calendar(field))

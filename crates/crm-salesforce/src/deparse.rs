@@ -2,7 +2,7 @@
 
 use crm_core::{
     Aggregate, AggregateFunction, Error, ErrorKind, Filter, Operator, RemoteQuery, Result, Value,
-    format_date, format_instant_seconds,
+    format_date, format_instant_seconds, is_plain_number,
 };
 use std::fmt::Write;
 
@@ -275,16 +275,6 @@ fn push_escaped(character: char, quoted: &mut String) {
         }
         plain => quoted.push(plain),
     }
-}
-
-fn is_plain_number(digits: &str) -> bool {
-    let unsigned = digits.strip_prefix('-').unwrap_or(digits);
-    let (whole, fraction) = match unsigned.split_once('.') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (unsigned, None),
-    };
-    let are_digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    are_digits(whole) && fraction.is_none_or(are_digits)
 }
 
 /// A field or a path through parents, as it may stand in a statement.

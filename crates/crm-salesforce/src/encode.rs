@@ -3,9 +3,8 @@
 
 use crate::fit::{FIRST_DAY, LAST_DAY};
 use crm_core::{
-    Conversion, ErrorKind, MICROS_PER_DAY, Plain, Reject, Value, WriteField, Zone, day_in_zone,
-    day_start_in_zone, format_date, format_instant_millis, format_time_millis,
-    instant_of_wall_clock, json, shortened, uuid_text,
+    ErrorKind, MICROS_PER_DAY, Plain, Reject, Value, WriteField, Zone, format_date,
+    format_instant_millis, format_time_millis, json, shortened, uuid_text,
 };
 
 /// What a cell of CSV says to empty a field; an empty cell leaves it as it is.
@@ -150,27 +149,16 @@ fn plain_digits(field: &WriteField, digits: &str) -> Result<String, Box<Reject>>
 }
 
 fn date(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Reject>> {
-    let day = match value {
-        Value::Date(day) => Some(*day),
-        Value::Instant(instant) => day_in_zone(*instant, zone),
-        Value::Timestamp(wall) => i32::try_from(wall.div_euclid(MICROS_PER_DAY)).ok(),
-        other => return Err(unfit(field, other.kind())),
-    };
+    let day = field.day(value, zone).map_err(|kind| unfit(field, kind))?;
     day.filter(|day| (FIRST_DAY..=LAST_DAY).contains(day))
         .and_then(format_date)
         .ok_or_else(|| out_of_calendar(field))
 }
 
 fn instant(field: &WriteField, value: &Value, zone: Zone) -> Result<String, Box<Reject>> {
-    let instant = match value {
-        // Infinities are no wall clock.
-        Value::Date(i32::MIN | i32::MAX) => None,
-        Value::Date(day) => day_start_in_zone(*day, zone),
-        Value::Instant(instant) => Some(*instant),
-        Value::Timestamp(wall) if field.conversion == Conversion::WithoutTimeOffset => Some(*wall),
-        Value::Timestamp(wall) => instant_of_wall_clock(*wall, zone),
-        other => return Err(unfit(field, other.kind())),
-    };
+    let instant = field
+        .instant(value, zone)
+        .map_err(|kind| unfit(field, kind))?;
     instant
         .filter(|instant| {
             let day = instant.div_euclid(MICROS_PER_DAY);

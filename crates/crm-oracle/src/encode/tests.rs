@@ -1,4 +1,5 @@
 use super::*;
+use crm_core::{Conversion, MICROS_PER_DAY};
 use proptest::prelude::*;
 
 fn field(remote_type: &str, conversion: Conversion) -> WriteField {

@@ -2,7 +2,10 @@
 
 use super::*;
 use Conversion::{CopyPaste, DateOnly, WithoutTimeOffset};
-use crm_core::{CellDecoder, Column, ColumnData, ColumnType, Raw, parse_date, parse_instant};
+use crm_core::{
+    CellDecoder, Column, ColumnData, ColumnType, Conversion, Raw, day_in_zone, day_start_in_zone,
+    parse_date, parse_instant,
+};
 use proptest::prelude::*;
 
 const PLAIN: Conversion = Conversion::Default;

@@ -254,6 +254,20 @@ macro_rules! for_each_crm {
     };
 }
 
+/// The same for the further deployments of a CRM that has several: other ways in and other transports to the same
+/// organisation. What is slow and does not depend on them need not run for each.
+#[macro_export]
+macro_rules! for_each_deployment {
+    ($($test:ident),+ $(,)?) => {
+        $crate::for_one_crm!(dynamics_application, DYNAMICS_APPLICATION, $($test),+);
+        $crate::for_one_crm!(dynamics_office_365, DYNAMICS_OFFICE_365, $($test),+);
+        $crate::for_one_crm!(dynamics_ntlm, DYNAMICS_NTLM, $($test),+);
+        $crate::for_one_crm!(dynamics_adfs, DYNAMICS_ADFS, $($test),+);
+        $crate::for_one_crm!(dynamics_claims, DYNAMICS_CLAIMS, $($test),+);
+        $crate::for_one_crm!(dynamics_2015, DYNAMICS_2015, $($test),+);
+    };
+}
+
 /// The same for one.
 #[macro_export]
 macro_rules! for_one_crm {

@@ -1,5 +1,5 @@
 //! Microsoft Dynamics as the sandbox shows it: online with an application of one's own, online with a user alone, and
-//! on premise with each way to sign in.
+//! on premise with each way to sign in, by the Web API and by SOAP.
 
 use crm_sandbox::Sandbox;
 
@@ -15,6 +15,11 @@ pub static DYNAMICS_OFFICE_365: Crm = crm("dynamics_office_365", office_365, by_
 pub static DYNAMICS_NTLM: Crm = crm("dynamics_ntlm", windows, by_windows_account);
 /// On premise behind AD FS, which gives tokens for a password.
 pub static DYNAMICS_ADFS: Crm = crm("dynamics_adfs", adfs, by_domain_user);
+
+/// On premise behind AD FS without OAuth: SOAP, each message signed.
+pub static DYNAMICS_CLAIMS: Crm = by_soap(crm("dynamics_claims", claims, by_windows_account));
+/// CRM 2015, which has SOAP alone, with a Windows account.
+pub static DYNAMICS_2015: Crm = by_soap(crm("dynamics_2015", crm2015, by_windows_account));
 
 const fn crm(
     name: &'static str,
@@ -136,6 +141,46 @@ const fn crm(
     }
 }
 
+/// The same organisation where records travel by SOAP: what is asked in FetchXML, and what of a message tells it apart.
+const fn by_soap(web: Crm) -> Crm {
+    Crm {
+        queries: Queries {
+            language: "FetchXML",
+            limits: |query| query.contains("count=\"10\""),
+            filters: |query| query.contains("<filter") || query.starts_with("none"),
+            sorts: |query| {
+                let orders = query.matches("<order ").count();
+                orders > 1
+            },
+            aggregates: |query| query.contains("aggregate=\"true\""),
+            sign_in: message("/adfs/services/trust/", 0, "login"),
+            objects: message(":RetrieveAllEntities", 0, "describe_global"),
+            first: message("fetch:contact", 0, "dynamics_query"),
+            next: message("fetch:contact", 1, "dynamics_query_more"),
+            by_id: message("fetch:contact", 0, "dynamics_query"),
+            ..web.queries
+        },
+        writes: Writes {
+            create: ("POST", ":ExecuteMultiple"),
+            create_with_key: ("POST", ":ExecuteMultiple"),
+            upsert: ("POST", ":ExecuteMultiple"),
+            update: ("POST", ":ExecuteMultiple"),
+            delete: ("POST", ":ExecuteMultiple"),
+            ..web.writes
+        },
+        ..web
+    }
+}
+
+const fn message(path: &'static str, after: u64, counter: &'static str) -> Request {
+    Request {
+        path,
+        after,
+        counter,
+        arrived: 1,
+    }
+}
+
 const TABLES: &[Table] = &[
     Table {
         name: "contact",
@@ -245,6 +290,21 @@ fn adfs(sandbox: &Sandbox) -> Options {
         ("auth", "adfs".into()),
         ("authority", format!("{}/adfs", sandbox.login_url)),
     ]
+}
+
+fn claims(sandbox: &Sandbox) -> Options {
+    vec![
+        ("url", told(sandbox, "claims_url")),
+        ("deployment", "on_premise".into()),
+        ("auth", "ws_trust".into()),
+        ("authority", sandbox.login_url.clone()),
+    ]
+}
+
+fn crm2015(sandbox: &Sandbox) -> Options {
+    let mut options = windows(sandbox);
+    options[0].1 = told(sandbox, "crm2015_url");
+    options
 }
 
 fn by_password(sandbox: &Sandbox) -> Options {

@@ -19,7 +19,8 @@ pub use cluster::{Cluster, Place};
 pub use crm::{Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes};
 pub use database::{Database, Note, Refusal, Row, literal};
 pub use dynamics::{
-    DYNAMICS, DYNAMICS_ADFS, DYNAMICS_APPLICATION, DYNAMICS_NTLM, DYNAMICS_OFFICE_365,
+    DYNAMICS, DYNAMICS_2015, DYNAMICS_ADFS, DYNAMICS_APPLICATION, DYNAMICS_CLAIMS, DYNAMICS_NTLM,
+    DYNAMICS_OFFICE_365,
 };
 pub use log::ServerLog;
 pub use oracle::{ORACLE, ORACLE_WS_SECURITY};

@@ -30,6 +30,12 @@ struct Limits {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Latency {
+    ms: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Prerender {
     soql: String,
     version: Option<String>,
@@ -125,6 +131,11 @@ fn shared(
         ("GET", "/faults") => Ok(Some(Reply::ok(&json!(state.faults.list())))),
         ("DELETE", "/faults") => {
             state.faults.clear();
+            done()
+        }
+        ("POST", "/latency") => {
+            let latency: Latency = parse(&request.body)?;
+            state.set_latency(latency.ms);
             done()
         }
         ("POST", "/reset") => {

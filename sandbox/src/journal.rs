@@ -30,6 +30,8 @@ pub struct Entry {
 struct State {
     calls: BTreeMap<&'static str, u64>,
     data_calls: u64,
+    /// Body bytes sent since the start or the last clearing.
+    bytes: u64,
     log: VecDeque<Entry>,
 }
 
@@ -54,6 +56,7 @@ impl Journal {
     /// Logs a request as it ends.
     pub fn log(&self, entry: Entry) {
         let mut state = self.state();
+        state.bytes += entry.bytes as u64;
         if state.log.len() == KEPT {
             state.log.pop_front();
         }
@@ -99,7 +102,7 @@ impl Journal {
         let state = self.state();
         let mut calls: BTreeMap<&str, u64> = ALWAYS.iter().map(|kind| (*kind, 0)).collect();
         calls.extend(state.calls.iter().map(|(kind, n)| (*kind, *n)));
-        json!({"calls": calls, "data_calls": state.data_calls, "log": state.log})
+        json!({"calls": calls, "data_calls": state.data_calls, "bytes": state.bytes, "log": state.log})
     }
 
     /// Forgets everything.

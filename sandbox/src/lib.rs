@@ -24,6 +24,7 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -174,11 +175,21 @@ struct State {
     /// Moves on when hanging requests are to be let go.
     hanging: watch::Sender<u64>,
     holds: hold::Holds,
+    /// How much longer each answer takes, in milliseconds.
+    latency_ms: AtomicU64,
 }
 
 impl State {
     fn release_hanging(&self) {
         self.hanging.send_modify(|generation| *generation += 1);
+    }
+
+    fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency_ms.load(Ordering::Relaxed))
+    }
+
+    fn set_latency(&self, ms: u64) {
+        self.latency_ms.store(ms, Ordering::Relaxed);
     }
 }
 
@@ -249,6 +260,9 @@ pub async fn start(config: Config) -> Result<Sandbox, StartError> {
     let clock = Arc::clone(&salesforce.clock);
     let oracle =
         oracle::Oracle::new(contacts, clock, config.page_cap).map_err(StartError::Prepare)?;
+    let latency_ms = u64::try_from(config.latency.as_millis())
+        .unwrap_or(u64::MAX)
+        .into();
     let state = Arc::new(State {
         config,
         description,
@@ -259,6 +273,7 @@ pub async fn start(config: Config) -> Result<Sandbox, StartError> {
         journal: journal::Journal::default(),
         hanging: watch::Sender::new(0),
         holds: hold::Holds::default(),
+        latency_ms,
     });
     let handles = listeners
         .into_iter()

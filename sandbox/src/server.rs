@@ -143,8 +143,9 @@ async fn handle_request(
     let fault = (kind != dynamics::GREETING)
         .then(|| state.faults.take(&request.method, [&target, &decoded]))
         .flatten();
-    if !state.config.latency.is_zero() {
-        tokio::time::sleep(state.config.latency).await;
+    let latency = state.latency();
+    if !latency.is_zero() {
+        tokio::time::sleep(latency).await;
     }
     let outcome = outcome(&state, &request, fault.as_ref(), too_long).await;
     let (response, status, bytes) = match outcome {

@@ -5,9 +5,9 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
+use crate::packages;
 use crate::proc::{self, Output};
 use crate::sandbox::Sandbox;
-use crate::workspace;
 
 /// Where the scripts are, from the root of the repository.
 const FOLDER: &str = "sandbox/clients";
@@ -79,10 +79,21 @@ pub fn scripts(root: &Path, language: Language) -> Result<Vec<PathBuf>> {
 /// # Errors
 /// Fails when the packages cannot be installed.
 pub fn prepare(root: &Path, language: Language, output: &Output) -> Result<Runner> {
-    match language {
-        Language::Python => python(root, output),
-        Language::JavaScript => node(root, output),
-    }
+    let folder = root.join(FOLDER);
+    Ok(match language {
+        Language::Python => Runner {
+            program: packages::python(&folder.join("requirements.txt"), "clients-venv", output)?,
+            beside: None,
+        },
+        Language::JavaScript => Runner {
+            program: "node".into(),
+            beside: Some(packages::node(
+                &folder.join("package.json"),
+                "clients-node",
+                output,
+            )?),
+        },
+    })
 }
 
 /// What runs the scripts of one language.
@@ -90,77 +101,6 @@ pub struct Runner {
     program: PathBuf,
     /// JavaScript modules are looked for next to the script, so it is copied to them.
     beside: Option<PathBuf>,
-}
-
-fn node(root: &Path, output: &Output) -> Result<Runner> {
-    let manifest = root.join(FOLDER).join("package.json");
-    let wanted = std::fs::read_to_string(&manifest)
-        .with_context(|| format!("cannot read {}", manifest.display()))?;
-    let folder = workspace::cache_dir()?.join("clients-node");
-    let runner = Runner {
-        program: "node".into(),
-        beside: Some(folder.clone()),
-    };
-    let stamp = folder.join("package.installed");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(runner);
-    }
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder)?;
-    }
-    std::fs::create_dir_all(&folder)?;
-    std::fs::write(folder.join("package.json"), &wanted)?;
-    let mut install = Command::new("npm");
-    install.current_dir(&folder);
-    install.args([
-        "install",
-        "--no-audit",
-        "--no-fund",
-        "--no-package-lock",
-        "--loglevel=error",
-    ]);
-    output
-        .run(install)
-        .context("cannot install the JavaScript clients")?;
-    std::fs::write(&stamp, wanted)?;
-    Ok(runner)
-}
-
-/// A Python with the packages of `requirements.txt`, kept between runs as long as that file stays the same.
-fn python(root: &Path, output: &Output) -> Result<Runner> {
-    let wanted_file = root.join(FOLDER).join("requirements.txt");
-    let wanted = std::fs::read_to_string(&wanted_file)
-        .with_context(|| format!("cannot read {}", wanted_file.display()))?;
-    let venv = workspace::cache_dir()?.join("clients-venv");
-    let python = venv.join("bin/python");
-    let runner = Runner {
-        program: python.clone(),
-        beside: None,
-    };
-    // Written last: its content says for which packages the environment is complete.
-    let stamp = venv.join("requirements.installed");
-    if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
-        return Ok(runner);
-    }
-    let mut create = Command::new("python3");
-    create.args(["-m", "venv", "--clear"]).arg(&venv);
-    output
-        .run(create)
-        .context("cannot create a Python environment")?;
-    let mut install = Command::new(&python);
-    install.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
-    install.arg("--requirement").arg(&wanted_file);
-    output
-        .run(install)
-        .context("cannot install the Python clients")?;
-    std::fs::write(&stamp, wanted)?;
-    Ok(runner)
 }
 
 /// Runs one script with the sandbox's folder as its argument; exit code 0 is success.

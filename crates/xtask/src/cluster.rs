@@ -89,6 +89,17 @@ impl Cluster {
         self.dir.path().join("server.log")
     }
 
+    /// The server's first process, whose children the others are.
+    ///
+    /// # Errors
+    /// Fails when the server does not run.
+    pub fn pid(&self) -> Result<u32> {
+        let file = self.dir.path().join("data/postmaster.pid");
+        let text = std::fs::read_to_string(file).context("the server does not run")?;
+        let first = text.lines().next().unwrap_or_default();
+        first.parse().context("the server's pid file is unreadable")
+    }
+
     /// A program of this installation that connects to `database` as the superuser.
     pub fn client(&self, program: &str, database: &str) -> Command {
         self.connect(Command::new(self.postgres.program(program)), database)

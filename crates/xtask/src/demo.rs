@@ -41,7 +41,12 @@ pub fn run(workspace: &Workspace, major: Major, contacts: Option<u64>, batch: bo
     let script = dir.path().join("demo.sql");
     std::fs::write(&script, as_tour(&text))?;
     let start_file = dir.path().join("psqlrc");
-    std::fs::write(&start_file, psql_start(&sandbox))?;
+    // No pager, which would wait for keys.
+    let start = format!(
+        "\\set QUIET 1\n\\pset pager off\n{}\\unset QUIET\n",
+        sandbox.psql_variables()
+    );
+    std::fs::write(&start_file, start)?;
     let psql = || {
         let mut command = cluster.client("psql", DATABASE);
         command
@@ -72,20 +77,6 @@ pub fn run(workspace: &Workspace, major: Major, contacts: Option<u64>, batch: bo
     println!("Enter (or the end of input) stops the server and the sandbox");
     stdin().read_line(&mut String::new())?;
     Ok(())
-}
-
-/// What psql does first: it takes the sandbox's addresses and credentials from the environment,
-/// for arguments can be read by everyone on the machine, and uses no pager, which would wait for keys.
-fn psql_start(sandbox: &Sandbox) -> String {
-    let mut commands = "\\set QUIET 1\n\\pset pager off\n".to_owned();
-    for (name, _) in sandbox.variables() {
-        commands.push_str(&format!(
-            "\\getenv {name} {}\n",
-            sandbox::environment_name(&name)
-        ));
-    }
-    commands.push_str("\\unset QUIET\n");
-    commands
 }
 
 /// The same script made to be read while it runs: line comments between statements become prose,

@@ -2,11 +2,13 @@
 //!
 //! This program builds, starts and stops things; it never links the extension or a connector.
 
+mod bench;
 mod cleanup;
 mod clients;
 mod cluster;
 mod demo;
 mod extension;
+mod packages;
 mod pg;
 mod proc;
 mod regress;
@@ -64,6 +66,8 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Measure crm_fdw and what people use today side by side, and write docs/benchmarks.md
+    Bench(bench::Arguments),
     /// Check that the layers of the code keep to themselves
     Tidy,
     /// Run every check, or one part of them
@@ -112,6 +116,7 @@ fn run(task: Task) -> Result<()> {
             contacts,
         } => demo::run(&workspace, pg, contacts, batch),
         Task::Sandbox { arguments } => sandbox::run(&workspace, &arguments),
+        Task::Bench(arguments) => bench::run(&workspace, &arguments),
         Task::Tidy => tidy::run(&workspace, &Output::Shown),
         Task::Test { pg, only, bless } => test::run(
             &workspace,

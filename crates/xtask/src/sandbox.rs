@@ -119,6 +119,11 @@ impl Sandbox {
         self.state_dir.join("ca.pem")
     }
 
+    /// The process.
+    pub fn pid(&self) -> u32 {
+        lock(&self.child).id()
+    }
+
     /// What tests and scripts need to reach it, as names and values: `port`, `login_url`,
     /// `instance_url`, `admin_url`, `ca_file`, `state_dir`, and the credentials: those of Salesforce
     /// under their own names, those of others behind the name of their group.
@@ -144,6 +149,15 @@ impl Sandbox {
             self.ca_file().display().to_string(),
         ));
         environment
+    }
+
+    /// Commands that make psql take the same from its environment as variables, for arguments can be read by everyone
+    /// on the machine.
+    pub fn psql_variables(&self) -> String {
+        self.variables()
+            .iter()
+            .map(|(name, _)| format!("\\getenv {name} {}\n", environment_name(name)))
+            .collect()
     }
 
     /// Waits until the process ends by itself or is ended by a signal to us.

@@ -287,3 +287,21 @@ async fn a_shutdown_lets_hanging_requests_go() {
     let (hung, ()) = tokio::join!(hanging, stop);
     assert!(hung.is_err());
 }
+
+#[tokio::test]
+async fn answers_can_be_delayed_from_now_on_and_their_bytes_are_counted() {
+    let world = world(Config::default()).await;
+    let delayed = json!({"ms": 200});
+    world.admin(Method::POST, "/latency", Some(delayed)).await;
+    world.admin(Method::DELETE, "/requests", None).await;
+    let begun = Instant::now();
+    let bytes = body(&world).await.unwrap().len();
+    assert!(begun.elapsed() >= Duration::from_millis(200));
+    let report = world.admin(Method::GET, "/requests", None).await;
+    assert_eq!(report["bytes"], bytes);
+    let at_once = json!({"ms": 0});
+    world.admin(Method::POST, "/latency", Some(at_once)).await;
+    let begun = Instant::now();
+    body(&world).await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(200));
+}

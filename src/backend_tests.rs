@@ -335,6 +335,7 @@ mod tests {
     fn a_plan_survives_the_plan_node() {
         let plan = ScanPlan {
             object: "Account".into(),
+            collection: None,
             identifier: "Id".into(),
             outputs: Vec::new(),
             filter_fields: Vec::new(),

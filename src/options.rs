@@ -123,6 +123,8 @@ const SYNC_OVERLAP: u32 = 300;
 pub struct TableOptions {
     /// The remote object.
     pub object: String,
+    /// What the CRM's addresses call its records, where that is another name and known (S-8).
+    pub collection: Option<String>,
     /// How much of a filter is sent.
     pub pushdown: Pushdown,
     /// Records a page, if limited.
@@ -270,6 +272,7 @@ fn table_options_of(name: &str, server: &Server, table: &RawOptions) -> Result<T
     let effective = |option| find(table, option).or_else(|| find(&server.options, option));
     Ok(TableOptions {
         object: object.to_owned(),
+        collection: find(table, "collection").map(str::to_owned),
         pushdown: effective("pushdown")
             .and_then(Pushdown::from_name)
             .unwrap_or_default(),

@@ -2,6 +2,7 @@
 
 use crate::exec::import::{
     Request, column_definition, column_options, column_type, column_type_name, local_name,
+    table_options,
 };
 use crate::pg::catalog::{
     ColumnDefinition, RawOptions, qualified_name, quote_identifier, quote_literal, type_name,
@@ -69,17 +70,13 @@ pub fn of_table(
     let mut alter = |what: String, reason: String| {
         cures.push(cure(format!("ALTER FOREIGN TABLE {target} {what}"), reason));
     };
-    if let Some(said) = option(&table.options, "label")
-        && !described.summary.label.is_empty()
-        && said != described.summary.label
-    {
-        alter(
-            format!(
-                "OPTIONS (SET label {})",
-                quote_literal(&described.summary.label)
-            ),
-            format!("label was \"{said}\""),
-        );
+    for (name, today) in table_options(described) {
+        if let Some(said) = option(&table.options, name).filter(|said| *said != today) {
+            alter(
+                format!("OPTIONS (SET {name} {})", quote_literal(today)),
+                format!("{name} was \"{said}\""),
+            );
+        }
     }
     let field_of = |column: &ColumnDefinition| {
         option(&column.options, "field")

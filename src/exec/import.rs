@@ -248,13 +248,12 @@ fn create_statement(object: &RemoteObject, name: &str, request: &Request) -> Str
             column_definition(&object.summary.name, field, &local, request)
         })
         .collect();
-    let mut options = vec![
-        format!("object {}", quote_literal(&object.summary.name)),
-        format!("label {}", quote_literal(&object.summary.label)),
-    ];
-    if object.summary.label.is_empty() {
-        options.pop();
-    }
+    let mut options = vec![format!("object {}", quote_literal(&object.summary.name))];
+    options.extend(
+        table_options(object)
+            .iter()
+            .map(|(name, value)| format!("{name} {}", quote_literal(value))),
+    );
     for (name, holds) in [
         ("insertable", object.summary.insertable),
         ("updatable", object.summary.updatable),
@@ -273,6 +272,17 @@ fn create_statement(object: &RemoteObject, name: &str, request: &Request) -> Str
         quote_identifier(&request.server),
         options.join(", ")
     )
+}
+
+/// The options of a table that the CRM's description names, where it does.
+pub fn table_options(object: &RemoteObject) -> Vec<(&'static str, &str)> {
+    let said = [
+        ("collection", object.summary.collection.as_deref()),
+        ("label", Some(object.summary.label.as_str())),
+    ];
+    let said = said.into_iter();
+    said.filter_map(|(name, value)| Some((name, value.filter(|value| !value.is_empty())?)))
+        .collect()
 }
 
 /// The identifier first (C-4), then the time of modification, then the vendor's order.

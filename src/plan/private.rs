@@ -33,6 +33,8 @@ pub struct Output {
 pub struct ScanPlan {
     /// The remote object.
     pub object: String,
+    /// Its name in addresses, where the table says one.
+    pub collection: Option<String>,
     /// Remote name of the record identifier.
     pub identifier: String,
     /// What is read.

@@ -169,6 +169,7 @@ impl<'a> TablePlan<'a> {
         }
         let mut plan = ScanPlan {
             object: table.options.object.clone(),
+            collection: table.options.collection.clone(),
             identifier: table.identifier(),
             outputs: Vec::new(),
             filter_fields,
@@ -258,6 +259,7 @@ pub fn remote_query(
 ) -> RemoteQuery {
     RemoteQuery {
         object: plan.object.clone(),
+        collection: plan.collection.clone(),
         fields: plan
             .outputs
             .iter()

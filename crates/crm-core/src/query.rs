@@ -138,6 +138,8 @@ pub struct Aggregate {
 pub struct RemoteQuery {
     /// Remote object name.
     pub object: String,
+    /// Its name in addresses, where that is another one and known: see [`crate::ObjectSummary::collection`].
+    pub collection: Option<String>,
     /// What is read, in the order in which pages carry it. With aggregates: their results, in order.
     pub fields: Vec<QueryField>,
     /// Name of the record identifier.
@@ -161,6 +163,7 @@ impl RemoteQuery {
     pub fn all(object: &str, identifier: &str, fields: Vec<QueryField>) -> Self {
         Self {
             object: object.into(),
+            collection: None,
             fields,
             identifier: identifier.into(),
             filter: None,

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct ObjectSummary {
     /// Name on the wire.
     pub name: String,
+    /// What addresses call its records, where that is not its name: kept with a table, so that a query can be shown and
+    /// sent as it is before anything has been asked (S-8).
+    pub collection: Option<String>,
     /// Name for people, in the account's language.
     pub label: String,
     /// Made by the customer rather than the vendor.

@@ -1,7 +1,7 @@
 //! Queries in OData: the only place that writes names and literals into an address (Dynamics page, section 5).
 //!
 //! A query is made as plain options; they are encoded when they become part of an address. In what is shown, the
-//! entity's name in braces stands for its set, whose name only the server tells.
+//! entity's name in braces stands for its set where the table does not say what the server calls it.
 
 use crate::ids;
 use crate::scan::page_size;
@@ -40,13 +40,16 @@ const PLAIN: AsciiSet = NON_ALPHANUMERIC
 /// [`ErrorKind::FieldUnknown`] or [`ErrorKind::ObjectUnknown`] for a name that no address can hold;
 /// [`ErrorKind::NumberOutOfRange`] for a value that cannot be written, which `fit.rs` does not let through.
 pub(crate) fn query(query: &RemoteQuery) -> Result<String> {
-    let object = object_name(&query.object)?;
+    let set = match &query.collection {
+        Some(set) => set_name(set)?.to_owned(),
+        None => format!("{{{}}}", object_name(&query.object)?),
+    };
     if is_count(query) {
         let filter = match &query.filter {
             Some(filter) => format!("?$filter={}", self::filter(filter)?),
             None => String::new(),
         };
-        return Ok(format!("{{{object}}}/$count{filter}"));
+        return Ok(format!("{set}/$count{filter}"));
     }
     let mut options = options(query)?;
     if let Some(ids) = &query.lookup {
@@ -61,7 +64,7 @@ pub(crate) fn query(query: &RemoteQuery) -> Result<String> {
         .iter()
         .map(|(name, value)| format!("{name}={value}"));
     let options: Vec<_> = options.collect();
-    Ok(format!("{{{object}}}?{}", options.join("&")))
+    Ok(format!("{set}?{}", options.join("&")))
 }
 
 /// The query is for the number of records and nothing else.
@@ -301,11 +304,23 @@ pub(crate) fn text(value: &str) -> String {
     format!("'{}'", value.replace('\'', "''"))
 }
 
-/// An entity or an entity set, as it may stand in an address.
+/// An entity, as it may stand in an address.
 ///
 /// # Errors
 /// [`ErrorKind::ObjectUnknown`] for a name the vendor cannot have.
 pub(crate) fn object_name(name: &str) -> Result<&str> {
+    checked_object(name, "Check the table option object.")
+}
+
+/// An entity set, as it may stand in an address.
+///
+/// # Errors
+/// As [`object_name`].
+pub(crate) fn set_name(name: &str) -> Result<&str> {
+    checked_object(name, "Check the table option collection.")
+}
+
+fn checked_object<'n>(name: &'n str, hint: &str) -> Result<&'n str> {
     if is_name(name) {
         return Ok(name);
     }
@@ -313,7 +328,7 @@ pub(crate) fn object_name(name: &str) -> Result<&str> {
         ErrorKind::ObjectUnknown,
         format!("\"{name}\" is not a name an object can have"),
     )
-    .with_hint("Check the table option object."))
+    .with_hint(hint))
 }
 
 /// A property, as it may stand in an address.

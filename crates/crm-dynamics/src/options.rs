@@ -84,6 +84,12 @@ pub(crate) const OPTIONS: &[OptionDef] = &[
         "How imported tables show option sets: value (the number; the default) or label.",
     ),
     OptionDef::plain(
+        "collection",
+        &[Place::Table],
+        OptionKind::Text,
+        "Name of the object's entity set, which an import writes down; asked for once in a session where it is not set.",
+    ),
+    OptionDef::plain(
         "language",
         &[Place::Server],
         OptionKind::Integer(1, 65_535),

@@ -101,7 +101,13 @@ impl Prepared {
             field.map_or(&[], |field| &field.values)
         });
         Ok(Self {
-            address: session.address(&query.object, stats).await?,
+            address: match &query.collection {
+                Some(set) => Address {
+                    set: deparse::set_name(set)?.to_owned(),
+                    primary_id: query.identifier.clone(),
+                },
+                None => session.address(&query.object, stats).await?,
+            },
             query: Arc::new(query),
             decoder: Arc::new(decoder),
         })

@@ -75,6 +75,7 @@ pub(crate) fn summary(object: &StandardObject) -> ObjectSummary {
     let is_deletable = object.name != "User";
     ObjectSummary {
         name: object.name.to_owned(),
+        collection: None,
         label: object.label.to_owned(),
         custom: false,
         selectable: true,
@@ -126,6 +127,7 @@ pub(crate) async fn describe(
 fn unlisted(name: &str) -> ObjectSummary {
     ObjectSummary {
         name: name.to_owned(),
+        collection: None,
         label: label_of(name),
         custom: true,
         selectable: true,

@@ -87,6 +87,7 @@ impl ObjectHead {
     fn into_summary(self) -> ObjectSummary {
         ObjectSummary {
             name: self.name,
+            collection: None,
             label: self.label,
             custom: self.custom,
             selectable: self.queryable,

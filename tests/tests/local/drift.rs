@@ -1,7 +1,47 @@
 //! Drift between a collected table and the CRM today (C-6).
 
 use crate::fails;
-use crm_tests::Bench;
+use crm_sandbox::Config;
+use crm_tests::{Bench, DYNAMICS};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_addresses_call_an_object_is_kept_shown_and_cured() {
+    let bench = Bench::of(&DYNAMICS, "collection", Config::default()).await;
+    bench.import(&["contact"]).await;
+    // S-8: a session that knows nothing yet shows the query as it will be sent.
+    bench.db.run("SELECT crm.disconnect_all()").await;
+    let calls = bench.admin.all_calls().await;
+    let select = "SELECT jobtitle FROM contact";
+    let shown = bench.remote_queries(select).await;
+    assert_eq!(shown, ["contacts?$select=jobtitle"]);
+    assert_eq!(bench.admin.all_calls().await, calls);
+    bench.db.rows(select).await;
+    assert_eq!(bench.admin.last_query().await, Some(shown[0].clone()));
+    bench
+        .db
+        .run("ALTER FOREIGN TABLE contact OPTIONS (SET collection 'persons')")
+        .await;
+    let refusal = fails(&bench, select, "HV00R", "could not read object").await;
+    assert!(
+        refusal.detail.contains("persons?$select=jobtitle"),
+        "{refusal:#?}"
+    );
+    let cured = bench.db.column("SELECT reason FROM crm.refresh('contact')");
+    assert_eq!(cured.await, ["collection was \"persons\""]);
+    bench.db.rows(select).await;
+    // A table made by hand need not say it.
+    bench
+        .db
+        .run("ALTER FOREIGN TABLE contact OPTIONS (DROP collection)")
+        .await;
+    assert_eq!(
+        bench.remote_queries(select).await,
+        ["{contact}?$select=jobtitle"]
+    );
+    bench.db.rows(select).await;
+    assert_eq!(bench.admin.last_query().await, Some(shown[0].clone()));
+    bench.finish().await;
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_is_brought_in_line() {

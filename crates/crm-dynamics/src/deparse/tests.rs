@@ -46,6 +46,15 @@ fn queries_as_they_are_shown() {
         field: String::new(),
     }];
     assert_eq!(query(&count).unwrap(), "{account}/$count");
+    // The table says what the server calls the set.
+    count.collection = Some("accounts".into());
+    assert_eq!(query(&count).unwrap(), "accounts/$count");
+    for name in ["accounts(x)", "a/b", "", "a?b"] {
+        count.collection = Some(name.into());
+        let error = query(&count).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ObjectUnknown);
+        assert!(error.hint().unwrap().contains("collection"));
+    }
     let mut lookup = accounts(&[("name", "StringType")]);
     let ids = (0..7).map(|n| format!("6ba7b810-9dad-11d1-80b4-00c04fd430c{n}"));
     lookup.lookup = Some(ids.collect());

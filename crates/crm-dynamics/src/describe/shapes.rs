@@ -72,6 +72,7 @@ impl Definition {
         ObjectSummary {
             label: label.unwrap_or_else(|| self.logical_name.clone()),
             name: self.logical_name.clone(),
+            collection: self.entity_set_name.clone().filter(|set| !set.is_empty()),
             custom: self.is_custom_entity.is_true(),
             selectable: true,
             insertable: writable,

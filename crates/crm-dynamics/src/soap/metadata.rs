@@ -245,12 +245,14 @@ fn entity(reader: &mut Reader<'_>, wish: Wish) -> Result<Told> {
         return Err(reader.refuse("an entity has no name"));
     }
     let is_readable = set.is_some() && !is_private && !entity.primary_id.is_empty();
-    entity.set = set.unwrap_or_default();
+    let set = set.filter(|set| !set.is_empty());
+    entity.set = set.clone().unwrap_or_default();
     entity.object = RemoteObject {
         fields: fields_of(&name, attributes, &entity.keys, wish.as_labels),
         summary: ObjectSummary {
             label: label.unwrap_or_else(|| name.clone()),
             name,
+            collection: set,
             custom: is_custom,
             selectable: true,
             // Records of a link between two entities come and go by associating alone (3.1).

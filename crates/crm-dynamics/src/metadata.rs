@@ -42,6 +42,9 @@ pub(crate) struct Attribute {
     pub global_set: Option<String>,
     /// The options of its set, in order.
     pub options: Vec<ChoiceOption>,
+    /// The option of a new record, where nothing else is said: `DefaultFormValue`, of truth values `DefaultValue`. A
+    /// value that no option has says that there is none: it is told so, or not told at all.
+    pub chosen: Option<String>,
 }
 
 /// One option of a set.
@@ -125,7 +128,12 @@ impl Attribute {
                 || matches!(self.type_name.as_str(), "CustomerType" | "OwnerType"));
         // Only this level is kept by the server; the others are a matter of forms (3.2).
         let is_required = self.required_level == "SystemRequired";
-        let values: Vec<_> = self.options.iter().cloned().map(Into::into).collect();
+        let options = self.options.iter().cloned();
+        let values = options.map(|option| EnumerationValue {
+            is_default: self.chosen.as_ref() == Some(&option.value),
+            ..option.into()
+        });
+        let values: Vec<_> = values.collect();
         let field = RemoteField {
             label: self.label.clone(),
             remote_type,

@@ -132,6 +132,9 @@ pub struct Attribute {
     pub format: Option<String>,
     #[serde(rename = "o", default)]
     pub choices: Vec<Choice>,
+    /// The option of a new record.
+    #[serde(rename = "def")]
+    pub chosen: Option<i32>,
     /// Tables a reference may point at, and the navigation property for each.
     #[serde(rename = "to", default)]
     pub targets: Vec<String>,
@@ -323,6 +326,7 @@ fn wide() -> Entity {
         kind,
         length: matches!(kind, Kind::String).then_some(100),
         format: None,
+        chosen: None,
         choices: Vec::new(),
         targets: Vec::new(),
         navigation: Vec::new(),

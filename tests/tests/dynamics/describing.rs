@@ -46,6 +46,21 @@ async fn option_sets_of_every_kind_have_values_and_labels() {
                 assert_eq!(known.label, format!("{label}{suffix}"), "{name}");
             }
         }
+        let chosen = |name: &str| -> Vec<String> {
+            let field = fields.iter().find(|field| field.name == name).unwrap();
+            let chosen = field.values.iter().filter(|value| value.is_default);
+            chosen.map(|value| value.value.clone()).collect()
+        };
+        for (name, expected) in [
+            ("new_choice", &["100000001"][..]),
+            // Told as -1, or as nothing.
+            ("new_globalchoice", &[]),
+            ("new_choices", &[]),
+            ("statuscode", &[]),
+            ("new_yesno", &["false"]),
+        ] {
+            assert_eq!(chosen(name), expected, "{name}");
+        }
         let of = |name: &str| fields.iter().find(|field| field.name == name).unwrap();
         let states = of("statuscode")
             .values

@@ -42,23 +42,23 @@ const CASTS: &[Cast] = &[
     cast("Lookup", "$select=LogicalName,Targets"),
     cast(
         "Picklist",
-        "$select=LogicalName&$expand=OptionSet,GlobalOptionSet",
+        "$select=LogicalName,DefaultFormValue&$expand=OptionSet,GlobalOptionSet",
     ),
     cast(
         "State",
-        "$select=LogicalName&$expand=OptionSet,GlobalOptionSet",
+        "$select=LogicalName,DefaultFormValue&$expand=OptionSet,GlobalOptionSet",
     ),
     cast(
         "Status",
-        "$select=LogicalName&$expand=OptionSet,GlobalOptionSet",
+        "$select=LogicalName,DefaultFormValue&$expand=OptionSet,GlobalOptionSet",
     ),
     cast(
         "Boolean",
-        "$select=LogicalName&$expand=OptionSet,GlobalOptionSet",
+        "$select=LogicalName,DefaultValue&$expand=OptionSet,GlobalOptionSet",
     ),
     Cast {
         name: "MultiSelectPicklist",
-        asks: "$select=LogicalName&$expand=OptionSet,GlobalOptionSet",
+        asks: "$select=LogicalName,DefaultFormValue&$expand=OptionSet,GlobalOptionSet",
         since: "9.0",
     },
 ];

@@ -202,6 +202,10 @@ pub(super) struct Detail {
     pub(super) option_set: Option<OptionSet>,
     #[serde(default)]
     pub(super) global_option_set: Option<OptionSet>,
+    #[serde(default)]
+    pub(super) default_form_value: Option<i64>,
+    #[serde(default)]
+    pub(super) default_value: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -319,6 +323,8 @@ impl Base {
         let own = detail.option_set.map(|set| set.choices(language));
         let own = own.filter(|choices| !choices.is_empty());
         let options = own.or_else(|| Some(detail.global_option_set?.choices(language)));
+        let chosen = detail.default_form_value.map(|value| value.to_string());
+        let chosen = chosen.or_else(|| Some(detail.default_value?.to_string()));
         Attribute {
             label: label.unwrap_or_else(|| self.logical_name.clone()),
             name: self.logical_name,
@@ -341,6 +347,7 @@ impl Base {
             targets: detail.targets.unwrap_or_default(),
             global_set,
             options: options.unwrap_or_default(),
+            chosen,
         }
     }
 }

@@ -304,6 +304,7 @@ fn attribute(reader: &mut Reader<'_>, language: Option<u32>) -> Result<Attribute
                     attribute.targets.push(reader.text()?.into_owned());
                 }
             }
+            "DefaultFormValue" | "DefaultValue" => attribute.chosen = optional_text(reader)?,
             "OptionSet" if !is_nil(reader)? => options(reader, language, &mut attribute)?,
             _ => reader.skip()?,
         }

@@ -200,6 +200,12 @@ fn typed(map: &mut Map<String, Value>, column: &Attribute) {
                 json!({"Value": format!("{:?}", column.behavior)}),
             );
         }
+        Kind::Boolean => put("DefaultValue", json!(column.chosen == Some(1))),
+        // Recorded descriptions say in both ways that there is none.
+        Kind::State | Kind::Status => put("DefaultFormValue", json!(column.chosen)),
+        Kind::Picklist | Kind::MultiSelectPicklist => {
+            put("DefaultFormValue", json!(column.chosen.unwrap_or(-1)));
+        }
         Kind::Lookup | Kind::Customer | Kind::Owner | Kind::PartyList => {
             put("Targets", json!(column.targets));
         }

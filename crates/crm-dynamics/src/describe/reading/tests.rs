@@ -103,6 +103,7 @@ fn details() -> Value {
         {"LogicalName": "ownerid", "Targets": ["systemuser", "team"]},
         {
             "LogicalName": "customertypecode",
+            "DefaultFormValue": 2,
             "OptionSet": {
                 "Name": "account_customertypecode",
                 "IsGlobal": false,
@@ -113,11 +114,13 @@ fn details() -> Value {
         {"LogicalName": "statuscode", "OptionSet": {"Options": [active]}},
         {
             "LogicalName": "new_tags",
+            "DefaultFormValue": -1,
             "OptionSet": null,
             "GlobalOptionSet": {"Name": "new_colours", "IsGlobal": true, "Options": [option(7, "Red", "Rot")]},
         },
         {
             "LogicalName": "donotphone",
+            "DefaultValue": false,
             "OptionSet": {
                 "TrueOption": option(1, "Do Not Allow", "Nicht zulassen"),
                 "FalseOption": option(0, "Allow", "Zulassen"),
@@ -253,6 +256,21 @@ fn what_may_be_given_and_what_must_be() {
         (entity.set.as_str(), entity.primary_id.as_str()),
         ("accounts", "accountid")
     );
+}
+
+#[test]
+fn the_option_of_a_new_record_is_marked() {
+    let entity = entity_of(&definition(), None, false).unwrap();
+    for (name, expected) in [
+        ("customertypecode", Some("2")),
+        ("donotphone", Some("false")),
+        ("new_tags", None),
+        ("statuscode", None),
+    ] {
+        let mut values = field(&entity, name).values.iter();
+        let chosen = values.find(|value| value.is_default);
+        assert_eq!(chosen.map(|value| value.value.as_str()), expected, "{name}");
+    }
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn option_sets_with_labels_by_language() {
     );
 
     let truth = attribute_of(&format!(
-        "<m:LogicalName>donotemail</m:LogicalName><m:AttributeType>Boolean</m:AttributeType><m:OptionSet><m:Name>x</m:Name><m:IsGlobal>false</m:IsGlobal><m:FalseOption><m:Label>{}</m:Label><m:Value>0</m:Value></m:FalseOption><m:TrueOption><m:Label>{}</m:Label><m:Value>1</m:Value></m:TrueOption></m:OptionSet>",
+        "<m:LogicalName>donotemail</m:LogicalName><m:AttributeType>Boolean</m:AttributeType><m:DefaultValue>true</m:DefaultValue><m:OptionSet><m:Name>x</m:Name><m:IsGlobal>false</m:IsGlobal><m:FalseOption><m:Label>{}</m:Label><m:Value>0</m:Value></m:FalseOption><m:TrueOption><m:Label>{}</m:Label><m:Value>1</m:Value></m:TrueOption></m:OptionSet>",
         label_of("No", "Nein"),
         label_of("Yes", "Ja"),
     ));
@@ -127,6 +127,7 @@ fn option_sets_with_labels_by_language() {
     assert_eq!(truth.global_set, None);
     assert_eq!(truth.options[1].value, "true");
     assert_eq!(truth.options[1].label, "Ja");
+    assert_eq!(truth.chosen.as_deref(), Some("true"));
 }
 
 #[test]

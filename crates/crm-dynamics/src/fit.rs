@@ -179,6 +179,12 @@ fn unreadable(text: &str) -> Option<Fit> {
     if text.contains('\0') {
         return Some(Fit::Unpushable("the CRM cannot read a zero byte"));
     }
+    // By SOAP nothing else can be sent, and which way an account goes is not known here.
+    if !crm_xml::Writer::can_carry(text) {
+        return Some(Fit::Unpushable(
+            "XML has no place for a character of the text",
+        ));
+    }
     (text.encode_utf16().count() > LONGEST_TEXT)
         .then_some(Fit::Unpushable("the text is longer than the CRM reads"))
 }
@@ -398,7 +404,7 @@ mod tests {
 
     #[test]
     fn texts_that_cannot_be_searched_for() {
-        for text in ["", "a\0b", &"x".repeat(4_001)] {
+        for text in ["", "a\0b", "\u{1}", "a\u{ffff}", &"x".repeat(4_001)] {
             let found = fitted("StringType", Operator::Equal, Value::Text(text.into()));
             assert!(matches!(found, Fit::Unpushable(_)), "{}", text.len());
         }

@@ -217,6 +217,7 @@ async fn outcome(
             false => fault.instead(&request.path),
         };
         if let Some(reply) = instead {
+            dynamics::admit(request);
             return Ok(respond(state, &request.headers, reply));
         }
     }

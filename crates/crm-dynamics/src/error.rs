@@ -80,6 +80,13 @@ const TABLE: &[Row] = &[
         "the user is not a member of the organisation",
         Some("An application needs an application user with a security role in the environment."),
     ),
+    // What FetchXML is told of an entity that is not there.
+    (
+        "0x80041102",
+        ErrorKind::ObjectUnknown,
+        "the CRM does not know the object",
+        Some(REIMPORT),
+    ),
     (
         "0x80041103",
         ErrorKind::FieldUnknown,

@@ -4,7 +4,8 @@ use crm_core::{ColumnType, Conversion, ErrorKind, Route, Value};
 use crm_dynamics::DYNAMICS as CONNECTOR;
 use crm_sandbox::Sandbox;
 use crm_tests::{
-    Crm, DYNAMICS, DYNAMICS_ADFS, DYNAMICS_APPLICATION, DYNAMICS_NTLM, DYNAMICS_OFFICE_365, Options,
+    Crm, DYNAMICS, DYNAMICS_2015, DYNAMICS_ADFS, DYNAMICS_APPLICATION, DYNAMICS_CLAIMS,
+    DYNAMICS_NTLM, DYNAMICS_OFFICE_365, Options,
 };
 
 use crate::fixture::{Fixture, Paths, Records, SignIn, Typed, Writes};
@@ -16,7 +17,18 @@ pub static OFFICE_365: Fixture = fixture(&DYNAMICS_OFFICE_365, 1, ANY_LEAD);
 /// On premise, with a Windows account.
 pub static NTLM: Fixture = fixture(&DYNAMICS_NTLM, 0, REDIRECT);
 /// On premise, behind AD FS.
-pub static ADFS: Fixture = fixture(&DYNAMICS_ADFS, 1, REDIRECT);
+pub static ADFS: Fixture = Fixture {
+    asks: [1, 1],
+    refused: |sandbox| refused_on_premise(&ADFS, sandbox),
+    ..fixture(&DYNAMICS_ADFS, 1, REDIRECT)
+};
+/// On premise, SOAP with a signed token of AD FS.
+pub static CLAIMS: Fixture = by_soap(Fixture {
+    refused: |sandbox| refused_on_premise(&CLAIMS, sandbox),
+    ..fixture(&DYNAMICS_CLAIMS, 1, REDIRECT)
+});
+/// CRM 2015, SOAP with a Windows account.
+pub static CRM_2015: Fixture = by_soap(fixture(&DYNAMICS_2015, 0, REDIRECT));
 
 /// What leads to another host and is an error.
 const ANY_LEAD: &[&str] = &["foreign_next_link", "redirect"];
@@ -31,7 +43,8 @@ const fn fixture(crm: &'static Crm, login_calls: u64, leads: &'static [&'static 
         crm,
         sign_ins,
         login_calls,
-        refused,
+        asks: [0, 0],
+        refused: refused_online,
         retired: None,
         organisation: ["contosotest", "contosotest"],
         paths: Paths {
@@ -90,6 +103,25 @@ const fn fixture(crm: &'static Crm, login_calls: u64, leads: &'static [&'static 
             forbidden_calls: 1,
             log_days: None,
         },
+    }
+}
+
+/// The same by SOAP, where what a message says tells it apart, not its address.
+const fn by_soap(web: Fixture) -> Fixture {
+    Fixture {
+        paths: Paths {
+            sign_in: "/adfs/services/trust/",
+            first: "fetch:contact",
+            next: "fetch:contact",
+            before_next: 1,
+            objects: ":RetrieveAllEntities",
+        },
+        writes: Writes {
+            method: None,
+            path: ":ExecuteMultiple",
+            ..web.writes
+        },
+        ..web
     }
 }
 
@@ -205,20 +237,24 @@ fn sign_ins(sandbox: &Sandbox) -> Vec<SignIn> {
         form("password", 1, &DYNAMICS_OFFICE_365),
         form("ntlm", 0, &DYNAMICS_NTLM),
         form("adfs", 1, &DYNAMICS_ADFS),
+        form("ws_trust", 1, &DYNAMICS_CLAIMS),
+        form("ntlm", 0, &DYNAMICS_2015),
     ]
 }
 
-fn refused(sandbox: &Sandbox) -> Vec<Options> {
+fn refused_on_premise(fixture: &Fixture, sandbox: &Sandbox) -> Vec<Options> {
+    vec![
+        fixture.changed(sandbox, "password", "TEST-wrong"),
+        fixture.changed(sandbox, "username", "CONTOSO\\TEST-nobody"),
+    ]
+}
+
+fn refused_online(sandbox: &Sandbox) -> Vec<Options> {
     let told = |name: &str| {
         let text = &sandbox.description()["dynamics"][name];
         text.as_str().expect("a text").to_owned()
     };
-    let changed = |name: &'static str, value: &str| {
-        let mut options = FIXTURE.usual(sandbox);
-        options.retain(|option| option.0 != name);
-        options.push((name, value.to_owned()));
-        options
-    };
+    let changed = |name, value: &str| FIXTURE.changed(sandbox, name, value);
     vec![
         changed("password", "TEST-wrong"),
         changed("username", "TEST-nobody@contoso.test"),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crm_core::{
     Account, CallStats, Column, ColumnType, Connector, Conversion, Error, ErrorKind, FieldFacts,
-    Filter, Page, Place, QueryField, RemoteQuery, Result, Route, Session, Value, find_option,
+    Filter, Page, Place, QueryField, RemoteObject, RemoteQuery, Result, Route, Session, Value,
+    find_option,
 };
 use crm_sandbox::{Config, Sandbox};
 use crm_tests::{Admin, Crm, Options, open_file};
@@ -21,6 +22,8 @@ pub struct Fixture {
     pub sign_ins: fn(&Sandbox) -> Vec<SignIn>,
     /// Requests that the usual sign-in takes, and nothing else.
     pub login_calls: u64,
+    /// Requests that ask the CRM where to sign in: before the first sign-in, and before each later one.
+    pub asks: [u64; 2],
     /// Sign-ins that are refused by what the CRM says.
     pub refused: fn(&Sandbox) -> Vec<Options>,
     /// An option that asks for an interface version the CRM has given up.
@@ -179,17 +182,7 @@ impl Records {
 
     /// All records with these fields.
     pub fn query(&self) -> RemoteQuery {
-        RemoteQuery {
-            object: self.object.into(),
-            fields: self.fields(),
-            identifier: self.identifier.0.into(),
-            filter: None,
-            lookup: None,
-            sort: Vec::new(),
-            limit: None,
-            aggregates: Vec::new(),
-            page_size: None,
-        }
+        RemoteQuery::all(self.object, self.identifier.0, self.fields())
     }
 
     /// What planning knows of one of [`Records::fields`].
@@ -222,6 +215,14 @@ impl Fixture {
     pub fn usual(&self, sandbox: &Sandbox) -> Options {
         let mut options = (self.crm.server)(sandbox);
         options.extend((self.crm.mapping)(sandbox));
+        options
+    }
+
+    /// The same with another value of an option.
+    pub fn changed(&self, sandbox: &Sandbox, name: &'static str, value: &str) -> Options {
+        let mut options = self.usual(sandbox);
+        options.retain(|option| option.0 != name);
+        options.push((name, value.to_owned()));
         options
     }
 
@@ -362,6 +363,13 @@ pub fn texts(pages: &[Page], column: usize) -> Vec<String> {
             (0..page.n_rows).filter_map(|row| column.text(row).map(str::to_owned))
         })
         .collect()
+}
+
+/// Name of the field that identifies an object's records.
+pub fn identifier_of(described: &RemoteObject) -> String {
+    let mut fields = described.fields.iter();
+    let found = fields.find(|field| field.identifier);
+    found.expect("an identifier").name.clone()
 }
 
 /// How many different texts.

@@ -21,17 +21,10 @@ macro_rules! for_each_fixture {
         $crate::for_fixture!(dynamics_office_365, crate::dynamics::OFFICE_365, $($test),+);
         $crate::for_fixture!(dynamics_ntlm, crate::dynamics::NTLM, $($test),+);
         $crate::for_fixture!(dynamics_adfs, crate::dynamics::ADFS, $($test),+);
+        $crate::for_fixture!(dynamics_claims, crate::dynamics::CLAIMS, $($test),+);
+        $crate::for_fixture!(dynamics_2015, crate::dynamics::CRM_2015, $($test),+);
         $crate::for_fixture!(oracle, crate::oracle::FIXTURE, $($test),+);
         $crate::for_fixture!(oracle_ws_security, crate::oracle::WS_SECURITY, $($test),+);
-    };
-}
-
-/// The same for those whose token comes from the vendor's own sign-in.
-macro_rules! for_each_online_token {
-    ($($test:ident),+ $(,)?) => {
-        $crate::for_fixture!(salesforce_online, crate::salesforce::FIXTURE, $($test),+);
-        $crate::for_fixture!(dynamics_online, crate::dynamics::FIXTURE, $($test),+);
-        $crate::for_fixture!(oracle_online, crate::oracle::FIXTURE, $($test),+);
     };
 }
 
@@ -41,6 +34,7 @@ macro_rules! for_each_token {
         $crate::for_fixture!(salesforce_token, crate::salesforce::FIXTURE, $($test),+);
         $crate::for_fixture!(dynamics_token, crate::dynamics::FIXTURE, $($test),+);
         $crate::for_fixture!(dynamics_adfs_token, crate::dynamics::ADFS, $($test),+);
+        $crate::for_fixture!(dynamics_claims_token, crate::dynamics::CLAIMS, $($test),+);
         $crate::for_fixture!(oracle_token, crate::oracle::FIXTURE, $($test),+);
     };
 }
@@ -65,4 +59,4 @@ macro_rules! for_fixture {
     };
 }
 
-use {for_each_fixture, for_each_online_token, for_each_token, for_fixture, for_salesforce};
+use {for_each_fixture, for_each_token, for_fixture, for_salesforce};

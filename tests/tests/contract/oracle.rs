@@ -20,6 +20,7 @@ const fn fixture(crm: &'static Crm, login_calls: u64) -> Fixture {
         crm,
         sign_ins,
         login_calls,
+        asks: [0, 0],
         refused,
         retired: None,
         organisation: ["TESTCO", "TESTCO"],

@@ -268,6 +268,7 @@ async fn a_query_too_long_for_an_address_is_read_all_the_same(fixture: &'static 
     assert!(fields.len() > fixture.wide.1, "{} fields", fields.len());
     let mut query = fixture.records.query();
     query.object = fixture.wide.0.into();
+    query.identifier = crate::fixture::identifier_of(&described[0]);
     query.fields = fields;
     let pages = all_pages(&session, query.clone(), &stats).await;
     let counted = session.count(&query, &stats).await.unwrap();

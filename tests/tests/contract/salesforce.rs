@@ -12,6 +12,7 @@ pub static FIXTURE: Fixture = Fixture {
     crm: &SALESFORCE_CRM,
     sign_ins,
     login_calls: 1,
+    asks: [0, 0],
     refused,
     retired: Some(("api_version", "25.0")),
     organisation: ["CRM Sandbox Test Org", "00D5x0000000001EAA"],

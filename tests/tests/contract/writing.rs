@@ -10,7 +10,7 @@ use crm_core::{
 };
 use serde_json::json;
 
-use crate::fixture::{Fixture, Remote, Typed, all_pages};
+use crate::fixture::{Fixture, Remote, Typed, all_pages, identifier_of};
 
 crate::for_each_fixture!(
     records_are_created_changed_and_deleted_by_each_route,
@@ -296,8 +296,11 @@ async fn read(
     typed: &Typed,
     ids: &[String],
 ) -> Column {
+    let object = [remote.fixture.writes.typed.to_owned()];
+    let described = session.describe(&object, &CallStats::default()).await;
     let query = RemoteQuery {
         object: remote.fixture.writes.typed.into(),
+        identifier: identifier_of(&described.unwrap()[0]),
         fields: vec![QueryField {
             name: typed.field.0.into(),
             remote_type: typed.field.1.into(),

@@ -25,6 +25,12 @@ fn codes_and_statuses_by_meaning() {
             Some("0x8006088a"),
         ),
         (
+            400,
+            r#"{"error":{"code":"0x80041102","message":"The entity with a name = 'nope' was not found in the MetadataCache."}}"#,
+            ErrorKind::ObjectUnknown,
+            Some("0x80041102"),
+        ),
+        (
             404,
             r#"{"error":{"code":"","message":"Resource not found for the segment 'Account'."}}"#,
             ErrorKind::ObjectUnknown,

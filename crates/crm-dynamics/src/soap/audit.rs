@@ -106,7 +106,7 @@ async fn ask(
         "<entity name=\"audit\"><attribute name=\"objectid\"/><attribute name=\"createdon\"/><attribute name=\"userid\"/><order attribute=\"createdon\"/><order attribute=\"auditid\"/><filter type=\"and\"><condition attribute=\"operation\" operator=\"eq\" value=\"{DELETION}\"/><condition attribute=\"objecttypecode\" operator=\"eq\" value=\"{entity}\"/>{more}</filter></entity>"
     );
     let mut deletions = Vec::new();
-    rows::each(session, Inner(&inner), stats, |row| {
+    rows::each(session, Inner::records(&inner), stats, |row| {
         deletions.extend(deletion(row, object));
         Ok(())
     })
@@ -145,7 +145,7 @@ async fn audit_of(session: &DynamicsSession, stats: &CallStats) -> Result<Audit>
             "<entity name=\"organization\"><attribute name=\"isauditenabled\"/>{more}</entity>"
         );
         let mut audit = Audit::default();
-        rows::each(session, Inner(&inner), stats, |row| {
+        rows::each(session, Inner::records(&inner), stats, |row| {
             audit.is_kept |= row.text("isauditenabled") == Some("true");
             let days = row.text("auditretentionperiodv2");
             audit.days = days

@@ -52,7 +52,7 @@ pub(crate) async fn existing(
     let id = field_name(&entity.primary_id)?;
     for chunk in ids.chunks(AT_ONCE) {
         let inner = listed(object, &[id], id, chunk.iter().map(String::as_str))?;
-        rows::each(session, Inner(&inner), stats, |row| {
+        rows::each(session, Inner::records(&inner), stats, |row| {
             let told = row.text(id).or(row.id.as_deref());
             found.extend(told.and_then(ids::canonical));
             Ok(())
@@ -162,7 +162,7 @@ async fn by_key(
         .collect();
     for chunk in keys.chunks(AT_ONCE) {
         let inner = listed(&batch.object, &[id, name], name, chunk.iter().copied())?;
-        rows::each(session, Inner(&inner), stats, |row| {
+        rows::each(session, Inner::records(&inner), stats, |row| {
             let told = row.text(id).or(row.id.as_deref()).and_then(ids::canonical);
             if let (Some(id), Some(key)) = (told, row.text(name)) {
                 found.insert(plain(key), id);

@@ -41,7 +41,7 @@ pub(crate) async fn names(
             "<entity name=\"{entity}\"><attribute name=\"{field}\"/><filter><condition attribute=\"{entity}id\" operator=\"eq\" value=\"{id}\"/></filter></entity>"
         );
         let mut found = None;
-        let asked = rows::each(session, Inner(&inner), stats, |row| {
+        let asked = rows::each(session, Inner::apart(&inner), stats, |row| {
             found = row
                 .text(field)
                 .filter(|name| !name.is_empty())

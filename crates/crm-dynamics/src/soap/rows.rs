@@ -39,7 +39,22 @@ impl<'i> Row<'i> {
 }
 
 /// The conditions and fields of a query: what stands inside `<fetch>`.
-pub(crate) struct Inner<'a>(pub &'a str);
+pub(crate) struct Inner<'a> {
+    text: &'a str,
+    data: bool,
+}
+
+impl<'a> Inner<'a> {
+    /// A query for records.
+    pub(crate) fn records(text: &'a str) -> Self {
+        Self { text, data: true }
+    }
+
+    /// A query for what a sign-in wants to know.
+    pub(crate) fn apart(text: &'a str) -> Self {
+        Self { text, data: false }
+    }
+}
 
 /// Reads all pages of a query and shows each record.
 ///
@@ -59,9 +74,12 @@ pub(crate) async fn each(
         };
         let fetch = format!(
             "<fetch count=\"{PAGE_SIZE}\" page=\"{number}\"{place}>{}</fetch>",
-            inner.0
+            inner.text
         );
-        let operation = Operation::reading("RetrieveMultiple", query_body(&fetch)?).for_data();
+        let operation = Operation {
+            data: inner.data,
+            ..Operation::reading("RetrieveMultiple", query_body(&fetch)?)
+        };
         let reply = exchange::call(session, &operation, stats).await?;
         let (more, next) = shown(&reply.body, &mut show)?;
         if !more {

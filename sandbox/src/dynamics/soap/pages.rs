@@ -151,7 +151,7 @@ impl Dynamics {
             "</k:Changes><k:DataToken xmlns:k=\"{CHANGES}\">{}!{}</k:DataToken><k:GlobalMetadataVersion xmlns:k=\"{CHANGES}\">{METADATA_VERSION}</k:GlobalMetadataVersion><k:MoreRecords xmlns:k=\"{CHANGES}\">{more}</k:MoreRecords><k:PagingCookie xmlns:k=\"{CHANGES}\">{}</k:PagingCookie>",
             store.version(),
             chrono::Utc::now().format("%m/%d/%Y %H:%M:%S"),
-            escape("<cookie page=\"1\"/>")
+            escape(&format!("<cookie page=\"{}\"/>", number("PageNumber", 1)))
         );
         Ok(out)
     }

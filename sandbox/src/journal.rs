@@ -15,7 +15,7 @@ const KEPT: usize = 1_000;
 pub struct Entry {
     pub method: String,
     pub path: String,
-    /// The decoded `q` parameter.
+    /// The decoded `q` or `$filter` parameter, or the action of SOAP.
     pub query: Option<String>,
     pub host: &'static str,
     /// 0 when the connection was dropped without an answer.

@@ -158,7 +158,11 @@ async fn handle_request(
     state.journal.log(Entry {
         query: match soap {
             true => Some(oracle::action(&request).to_owned()).filter(|action| !action.is_empty()),
-            false => request.parameter("q").map(str::to_owned),
+            false => {
+                let asked = request.parameter("q");
+                let asked = asked.or_else(|| request.parameter("$filter"));
+                asked.map(str::to_owned)
+            }
         },
         method: request.method,
         path: request.path,

@@ -94,6 +94,9 @@ pub struct Queries {
     pub language: &'static str,
     /// The query says that ten records are wanted.
     pub limits: fn(&str) -> bool,
+    /// Has a parser that nobody here wrote read the conditions of the requests in the sandbox's journal, and gives how
+    /// many different ones there were; nothing where there is no such parser of the language.
+    pub read_elsewhere: Option<fn(&Value) -> usize>,
     /// Something of a filter is in the query.
     pub filters: fn(&str) -> bool,
     /// The query has an order.

@@ -4,6 +4,7 @@
 use crm_sandbox::Sandbox;
 
 use crate::crm::{Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes};
+use crate::odata;
 
 /// Online, by user name and password through an application.
 pub static DYNAMICS: Crm = crm("dynamics", online, by_password);
@@ -70,16 +71,17 @@ const fn crm(
         queries: Queries {
             language: "OData",
             limits: |query| query.contains("$top=10") || query.contains("maxpagesize=10"),
+            read_elsewhere: Some(odata::conditions_are_read),
             filters: |query| query.contains("$filter=") || query.starts_with("none"),
             sorts: |query| query.contains("$orderby="),
             aggregates: |query| query.contains("$apply=") || query.contains("/$count"),
             takes_orders: true,
             // Texts and sets of options sort otherwise there, and few of the orders drawn leave them out.
             orders_sent: 0.04,
-        takes_aggregates: true,
+            takes_aggregates: true,
             sent: [0.4, 0.5],
             idle_sync: 4,
-        changes_by_token: true,
+            changes_by_token: true,
             page: 5_000,
             most_calls: 201,
             many: 1_000_000,
@@ -131,7 +133,7 @@ const fn crm(
             delete: ("POST", "/contacts"),
             journal_key: "externalkey",
             settles_itself: false,
-        chooses_identifiers: true,
+            chooses_identifiers: true,
             logged_removal: "bin",
             refused: ("0x80040265", "IsvAborted"),
             locked: "0x80044150",
@@ -147,6 +149,7 @@ const fn by_soap(web: Crm) -> Crm {
         queries: Queries {
             language: "FetchXML",
             limits: |query| query.contains("count=\"10\""),
+            read_elsewhere: None,
             filters: |query| query.contains("<filter") || query.starts_with("none"),
             sorts: |query| {
                 let orders = query.matches("<order ").count();

@@ -8,6 +8,7 @@ mod crm;
 mod database;
 mod dynamics;
 mod log;
+mod odata;
 mod oracle;
 mod process;
 mod salesforce;

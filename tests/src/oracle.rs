@@ -51,6 +51,7 @@ const fn crm(name: &'static str, server: fn(&Sandbox) -> Options) -> Crm {
         queries: Queries {
             language: "Search Spec",
             limits: |query| query.contains("10"),
+            read_elsewhere: None,
             filters: |query| query.contains('[') || query.starts_with("none"),
             sorts: |query| query.contains("sortorder"),
             aggregates: |_| false,

@@ -124,6 +124,7 @@ pub static SALESFORCE: Crm = Crm {
     queries: Queries {
         language: "SOQL",
         limits: |query| query.ends_with(" LIMIT 10"),
+        read_elsewhere: None,
         filters: |query| query.contains(" WHERE ") || query.starts_with("none"),
         sorts: |query| query.contains(" ORDER BY "),
         aggregates: |query| {

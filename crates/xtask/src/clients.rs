@@ -103,6 +103,13 @@ pub struct Runner {
     beside: Option<PathBuf>,
 }
 
+impl Runner {
+    /// The interpreter, with the packages that scripts need.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+}
+
 /// Runs one script with the sandbox's folder as its argument; exit code 0 is success.
 ///
 /// # Errors

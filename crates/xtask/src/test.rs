@@ -275,6 +275,7 @@ impl Run<'_> {
             return;
         }
         self.stage(&name, |output| {
+            let python = clients::prepare(&workspace.root, Language::Python, output)?;
             let sandbox = Sandbox::start(program, user, &[])?;
             // Everything is logged, so that a test can see that no secret is.
             let settings = [("log_min_messages", "debug5")];
@@ -290,6 +291,7 @@ impl Run<'_> {
                 .env("CRM_TEST_PG_BIN", &postgres.bin)
                 .env("CRM_TEST_PG_MAJOR", postgres.major.to_string())
                 .env("CRM_SANDBOX_BIN", program)
+                .env("CRM_TEST_PYTHON", python.program())
                 .envs(sandbox.environment());
             let outcome = output.run(test);
             if outcome.is_err() {

@@ -7,12 +7,14 @@ mod harness;
 mod literals;
 mod orders;
 
-use crm_tests::{Crm, for_each_crm};
+use crm_tests::{Crm, for_each_crm, for_each_deployment};
 
 use harness::Subject;
 
 /// Filters tried on each of the four tables, in both modes: 1,200 in all.
 const FILTERS: usize = 300;
+/// Filters tried on each of two tables over each further deployment of a CRM, others for each.
+const FURTHER: usize = 100;
 
 for_each_crm!(
     filters_on_every_type_of_field,
@@ -20,6 +22,11 @@ for_each_crm!(
     filters_on_opportunities,
     filters_on_columns_of_other_types_and_conversions,
     orders_limits_and_aggregates,
+);
+
+for_each_deployment!(
+    filters_over_a_further_deployment,
+    orders_over_a_further_deployment,
 );
 
 async fn filters_on_every_type_of_field(crm: &'static Crm) {
@@ -43,6 +50,23 @@ async fn filters_on_opportunities(crm: &'static Crm) {
 async fn filters_on_columns_of_other_types_and_conversions(crm: &'static Crm) {
     let subject = Subject::handmade(crm, 14).await;
     subject.filters(FILTERS).await;
+    subject.finish().await;
+}
+
+async fn filters_over_a_further_deployment(crm: &'static Crm) {
+    let seed: u64 = crm.name.bytes().map(u64::from).sum();
+    let subject = Subject::collected(crm, "alltypes", seed).await;
+    subject.filters(FURTHER).await;
+    subject.finish().await;
+    let subject = Subject::handmade(crm, seed + 1).await;
+    subject.filters(FURTHER).await;
+    subject.finish().await;
+}
+
+async fn orders_over_a_further_deployment(crm: &'static Crm) {
+    let subject = Subject::collected(crm, "alltypes", 41).await;
+    subject.orders(80).await;
+    subject.aggregates(40).await;
     subject.finish().await;
 }
 

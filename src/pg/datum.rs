@@ -12,7 +12,7 @@ use std::ffi::CString;
 /// Days from 1970-01-01 to 2000-01-01, where PostgreSQL counts from.
 const EPOCH_DAYS: i32 = 10_957;
 /// The same in microseconds.
-pub(crate) const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * MICROS_PER_DAY;
+const EPOCH_MICROS: i64 = EPOCH_DAYS as i64 * MICROS_PER_DAY;
 const ALIGNMENT: usize = 8;
 
 /// The four-byte header of a varlena of `length` bytes, header included.
@@ -27,7 +27,12 @@ pub fn varlena_header(length: usize) -> [u8; 4] {
 
 /// The microseconds since the Unix epoch of an instant; the nearest that there are for an infinite one.
 pub fn micros(instant: pgrx::datum::TimestampWithTimeZone) -> i64 {
-    match pg_sys::TimestampTz::from(instant) {
+    since_unix_epoch(pg_sys::TimestampTz::from(instant))
+}
+
+/// Microseconds since the Unix epoch of a time as PostgreSQL counts it.
+fn since_unix_epoch(since_2000: i64) -> i64 {
+    match since_2000 {
         infinite @ (i64::MIN | i64::MAX) => infinite,
         micros => micros.saturating_add(EPOCH_MICROS),
     }
@@ -115,10 +120,8 @@ pub unsafe fn to_value(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> Option<Va
                 infinite @ (i32::MIN | i32::MAX) => infinite,
                 days => days.saturating_add(EPOCH_DAYS),
             }),
-            pg_sys::TIMESTAMPTZOID => Value::Instant(match datum.value() as i64 {
-                infinite @ (i64::MIN | i64::MAX) => infinite,
-                micros => micros.saturating_add(EPOCH_MICROS),
-            }),
+            pg_sys::TIMESTAMPTZOID => Value::Instant(since_unix_epoch(datum.value() as i64)),
+            pg_sys::TIMESTAMPOID => Value::Timestamp(since_unix_epoch(datum.value() as i64)),
             pg_sys::TEXTOID | pg_sys::VARCHAROID => Value::Text(String::from_datum(datum, false)?),
             pg_sys::UUIDOID => uuid(pgrx::Uuid::from_datum(datum, false)?),
             pg_sys::INT2ARRAYOID => list::<i16>(datum, |value| Value::Int(value.into()))?,
@@ -134,9 +137,12 @@ pub unsafe fn to_value(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> Option<Va
             })?,
             pg_sys::TIMESTAMPTZARRAYOID => {
                 list::<pgrx::datum::TimestampWithTimeZone>(datum, |value| {
-                    Value::Instant(pg_sys::TimestampTz::from(value).saturating_add(EPOCH_MICROS))
+                    Value::Instant(since_unix_epoch(pg_sys::TimestampTz::from(value)))
                 })?
             }
+            pg_sys::TIMESTAMPARRAYOID => list::<pgrx::datum::Timestamp>(datum, |value| {
+                Value::Timestamp(since_unix_epoch(pg_sys::Timestamp::from(value)))
+            })?,
             _ => return None,
         })
     }

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use crate::pg::catalog::text_of;
-use crate::pg::datum::{EPOCH_MICROS, to_value};
+use crate::pg::datum::to_value;
 use crm_core::Value;
 use pgrx::{FromDatum, pg_sys};
 
@@ -19,7 +19,6 @@ pub unsafe fn to_written(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> Result<
     unsafe {
         let base = pg_sys::getBaseType(type_oid);
         let value = match base {
-            pg_sys::TIMESTAMPOID => Value::Timestamp(since_unix_epoch(datum)),
             pg_sys::TIMEOID => Value::Time(datum.value() as i64),
             pg_sys::JSONOID | pg_sys::JSONBOID => Value::Json(as_text(base, datum)),
             pg_sys::TEXTARRAYOID | pg_sys::VARCHARARRAYOID => list::<String>(datum, Value::Text)?,
@@ -30,13 +29,6 @@ pub unsafe fn to_written(type_oid: pg_sys::Oid, datum: pg_sys::Datum) -> Result<
             },
         };
         Ok(value)
-    }
-}
-
-fn since_unix_epoch(datum: pg_sys::Datum) -> i64 {
-    match datum.value() as i64 {
-        infinite @ (i64::MIN | i64::MAX) => infinite,
-        micros => micros.saturating_add(EPOCH_MICROS),
     }
 }
 

@@ -9,9 +9,10 @@ use crm_core::{
 };
 use pgrx::pg_sys;
 
-/// Casts between date and time types that depend on the session's zone: evaluated when the scan starts.
+/// Casts between date and time types, some by the session's zone: evaluated when the scan starts.
 const DATE_OF_TIMESTAMPTZ: u32 = 1178;
 const DATE_OF_TIMESTAMP: u32 = 2029;
+const TIMESTAMP_OF_DATE: u32 = 2024;
 const TIMESTAMPTZ_OF_DATE: u32 = 1174;
 const TIMESTAMPTZ_OF_TIMESTAMP: u32 = 2028;
 
@@ -248,6 +249,17 @@ impl<'a> Translator<'a> {
                 let right = right.cast_by(TIMESTAMPTZ_OF_TIMESTAMP, pg_sys::TIMESTAMPTZOID);
                 (ValueClass::Instant, right, operator)
             }
+            (ColumnType::Timestamp, pg_sys::TIMESTAMPOID) => {
+                (ValueClass::Timestamp, right, operator)
+            }
+            (ColumnType::Timestamp, pg_sys::DATEOID) if !is_beyond_instants(right) => {
+                let right = right.cast_by(TIMESTAMP_OF_DATE, pg_sys::TIMESTAMPOID);
+                (ValueClass::Timestamp, right, operator)
+            }
+            // A clock's reading becomes a moment by the session's zone, in which one hour may come twice.
+            (ColumnType::Timestamp, pg_sys::DATEOID | pg_sys::TIMESTAMPTZOID) => {
+                return Condition::Opaque(Refusal::Cast);
+            }
             (ColumnType::Text, pg_sys::TEXTOID | pg_sys::VARCHAROID) if deterministic => {
                 (ValueClass::Text, right, operator)
             }
@@ -300,6 +312,7 @@ impl<'a> Translator<'a> {
             ) => ValueClass::Number,
             (ColumnType::Date, pg_sys::DATEARRAYOID) => ValueClass::Date,
             (ColumnType::Instant, pg_sys::TIMESTAMPTZARRAYOID) => ValueClass::Instant,
+            (ColumnType::Timestamp, pg_sys::TIMESTAMPARRAYOID) => ValueClass::Timestamp,
             (ColumnType::Text, pg_sys::TEXTARRAYOID | pg_sys::VARCHARARRAYOID) if deterministic => {
                 ValueClass::Text
             }

@@ -16,6 +16,8 @@ pub enum ValueClass {
     Date,
     /// A point in time, likewise.
     Instant,
+    /// What a clock shows, in no zone, likewise.
+    Timestamp,
     /// Text.
     Text,
     /// A truth value.

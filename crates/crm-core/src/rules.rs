@@ -201,6 +201,10 @@ const TABLE: &[Row] = &[
     passes(ValueClass::Instant, Kind::NotEqual),
     passes(ValueClass::Instant, Kind::Order),
     passes(ValueClass::Instant, Kind::In),
+    passes(ValueClass::Timestamp, Kind::Equal),
+    passes(ValueClass::Timestamp, Kind::NotEqual),
+    passes(ValueClass::Timestamp, Kind::Order),
+    passes(ValueClass::Timestamp, Kind::In),
     extended_only(ValueClass::Text, Kind::Equal, Refusal::Text),
     extended_only(ValueClass::Text, Kind::NotEqual, Refusal::Text),
     extended_only(ValueClass::Text, Kind::Order, Refusal::Text),
@@ -511,11 +515,10 @@ mod tests {
             Value::Date(_) => ValueClass::Date,
             Value::Instant(_) => ValueClass::Instant,
             Value::Uuid(_) => ValueClass::Uuid,
-            Value::Timestamp(_)
-            | Value::Time(_)
-            | Value::Json(_)
-            | Value::List(_)
-            | Value::Placeholder(_) => ValueClass::Other,
+            Value::Timestamp(_) => ValueClass::Timestamp,
+            Value::Time(_) | Value::Json(_) | Value::List(_) | Value::Placeholder(_) => {
+                ValueClass::Other
+            }
         };
         Condition::Compare {
             field,

@@ -31,6 +31,9 @@ pub(crate) fn capability(field: &FieldFacts, shape: Shape) -> Capability {
         {
             Capability::No("the column holds whole numbers, the field also others")
         }
+        (_, Shape::Compare(_) | Shape::In) if field.column_type == ColumnType::Timestamp => {
+            Capability::No("the column shows the clock of a zone, the CRM compares moments")
+        }
         // A client that ran against the service took empty ones to be left out, as SQL has it; nobody documents it.
         (Kind::Int | Kind::Decimal | Kind::Date, Shape::Compare(Operator::NotEqual)) => {
             Capability::Lossy
@@ -142,5 +145,9 @@ pub(crate) mod tests {
             let letters: String = shapes.iter().map(|shape| letter(&field, *shape)).collect();
             assert_eq!(letters, expected, "{column_type:?}");
         }
+        // A wall clock is not compared with moments.
+        let clock = facts("Date/Time", ColumnType::Timestamp);
+        let letters: String = shapes.iter().map(|shape| letter(&clock, *shape)).collect();
+        assert_eq!(letters, "--------EE");
     }
 }

@@ -102,6 +102,9 @@ pub(crate) fn capability(field: &FieldFacts, shape: Shape) -> Capability {
         {
             Capability::No("the column holds whole numbers, the field also others")
         }
+        (_, Shape::Compare(_) | Shape::In) if field.column_type == ColumnType::Timestamp => {
+            Capability::No("the column shows the clock of a zone, the CRM compares moments")
+        }
         (Kind::Boolean, Shape::IsNull | Shape::IsNotNull) => {
             Capability::No("the CRM takes an empty truth value for false")
         }
@@ -282,6 +285,10 @@ pub(crate) mod tests {
             let letters: String = shapes.iter().map(|shape| letter(&field, *shape)).collect();
             assert_eq!(letters, expected, "{column_type:?}");
         }
+        // A wall clock is not compared with moments.
+        let clock = facts("datetime", ColumnType::Timestamp);
+        let letters: String = shapes.iter().map(|shape| letter(&clock, *shape)).collect();
+        assert_eq!(letters, "--------EE");
     }
 
     #[test]

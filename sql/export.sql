@@ -41,6 +41,7 @@ DECLARE
         SELECT format('%I.%I', n.nspname, c.relname)
         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = retry_rejects.foreign_table);
     before text := current_setting('crm.retried_rejects', true);
+    changes_before text := current_setting('crm.retried_changes', true);
     job text := current_setting('crm.export_job', true);
     batch record;
     ids bigint[];
@@ -66,12 +67,13 @@ BEGIN
         identifier := crm.identifier_column(batch.relation::regclass);
         SELECT string_agg(quote_ident(n), ', ') INTO columns FROM unnest(batch.names) n;
         PERFORM set_config('crm.retried_rejects', batch.tries::text, true);
+        PERFORM set_config('crm.retried_changes', (batch.operation = 'update')::text, true);
         statement := CASE batch.operation
             WHEN 'delete' THEN format(
                 'WITH again AS (DELETE FROM crm.rejects WHERE reject_id = ANY ($1) RETURNING record)
                  DELETE FROM %1$s WHERE %2$I = ANY (ARRAY(SELECT record ->> %2$L FROM again)::%3$s)',
                 batch.relation, identifier, crm.identifiers_type(batch.relation::regclass))
-            -- An INSERT that gives the identifier changes that record, in batches.
+            -- An INSERT that gives the identifier changes that record, in batches; crm.retried_changes keeps it to that.
             ELSE format(
                 'WITH again AS (DELETE FROM crm.rejects WHERE reject_id = ANY ($1) RETURNING reject_id, record)
                  INSERT INTO %1$s (%2$s) SELECT %3$s FROM again, jsonb_populate_record(NULL::%1$s, record) AS r ORDER BY reject_id',
@@ -85,6 +87,7 @@ BEGIN
         RETURN NEXT;
     END LOOP;
     PERFORM set_config('crm.retried_rejects', coalesce(nullif(before, ''), '0'), true);
+    PERFORM set_config('crm.retried_changes', coalesce(nullif(changes_before, ''), 'off'), true);
     PERFORM set_config('crm.export_job', coalesce(job, ''), true);
 END
 $$;

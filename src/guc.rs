@@ -14,6 +14,7 @@ static START_IMPORT: GucSetting<Option<CString>> = GucSetting::<Option<CString>>
 static END_DATE: GucSetting<Option<CString>> = GucSetting::<Option<CString>>::new(None);
 static DRY_RUN: GucSetting<bool> = GucSetting::<bool>::new(false);
 static RETRIED_REJECTS: GucSetting<i32> = GucSetting::<i32>::new(0);
+static RETRIED_CHANGES: GucSetting<bool> = GucSetting::<bool>::new(false);
 
 /// Makes the settings known; called once, when the library is loaded.
 pub fn register() {
@@ -97,6 +98,14 @@ pub fn register() {
         GucContext::Userset,
         GucFlags::NO_SHOW_ALL,
     );
+    GucRegistry::define_bool_guc(
+        c"crm.retried_changes",
+        c"The records being sent again are changes, which make no record; set by crm.retry_rejects.",
+        c"They come by INSERT, which names the record and its columns at once.",
+        &RETRIED_CHANGES,
+        GucContext::Userset,
+        GucFlags::NO_SHOW_ALL,
+    );
 }
 
 /// `crm.progress_interval`, unless it is off (O-2).
@@ -119,6 +128,11 @@ pub fn dry_run() -> bool {
 /// `crm.retried_rejects`: not zero while rejects are sent again (E-3).
 pub fn retried_rejects() -> i32 {
     RETRIED_REJECTS.get()
+}
+
+/// `crm.retried_changes`: an INSERT sends rejects of UPDATE again (E-3).
+pub fn retried_changes() -> bool {
+    RETRIED_CHANGES.get()
 }
 
 /// `crm.enable_lookup_join` (S-4).

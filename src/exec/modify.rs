@@ -11,7 +11,7 @@ use crate::plan::modify::WritePlan;
 use crate::{guc, runtime, session};
 use crm_core::{CallStats, Error, ErrorKind, Reject, Result, Session, Value};
 use crm_export::{
-    Exporter, Outcome, Record, Sent, SharedJob, Statement, Totals, key_text, shown_record,
+    Exporter, Outcome, Record, Sent, SharedJob, Statement, Target, Totals, key_text, shown_record,
     signature,
 };
 use std::collections::VecDeque;
@@ -52,6 +52,22 @@ pub struct WriteState {
     is_dry: bool,
 }
 
+/// The statement as the CRM gets it: rejects of UPDATE that are sent again come by INSERT and stay changes, so that a
+/// record that has vanished is not made anew where an identifier would do that.
+fn sent_as(plan: &WritePlan) -> Statement {
+    match plan.statement {
+        Statement::Insert if guc::retried_changes() => Statement::Update,
+        statement => statement,
+    }
+}
+
+fn target_of(plan: &WritePlan, table: &CollectedTable) -> Target {
+    Target {
+        statement: sent_as(plan),
+        ..plan.target(table)
+    }
+}
+
 impl WriteState {
     /// Prepares a write; nothing is sent before the first records.
     ///
@@ -65,7 +81,7 @@ impl WriteState {
         session: Arc<dyn Session>,
     ) -> Result<Self> {
         let is_dry = guc::dry_run();
-        let target = plan.target(&table);
+        let target = target_of(&plan, &table);
         let job = if is_dry {
             None
         } else {
@@ -124,7 +140,7 @@ impl WriteState {
     /// Writes other columns from now on.
     pub fn replan(&mut self, plan: WritePlan) {
         if let Some(exporter) = &mut self.exporter {
-            exporter.retarget(plan.target(&self.table));
+            exporter.retarget(target_of(&plan, &self.table));
         }
         self.plan = plan;
     }
@@ -181,7 +197,7 @@ impl WriteState {
         let job = self.job.as_ref().map(job::name_of);
         xact::note_accepted(&self.table.server.name, accepted as u64, job.as_deref());
 
-        let mut report = Report::new(&self.table, &self.name, self.plan.statement);
+        let mut report = Report::new(&self.table, &self.name, sent_as(&self.plan));
         let mut outcomes = sent.outcomes.into_iter().zip(records.iter());
         let mut unsayable = unsayable.into_iter().peekable();
         let mut n_lost = (0_u64, 0_u64);

@@ -72,6 +72,12 @@ impl Changes {
         let prepared = match &self.prepared {
             Some(prepared) => prepared.clone(),
             None => {
+                let object = &self.query.object;
+                // What its description says need not be found out by a call that is refused.
+                let known = self.session.catalog().entity(object);
+                if known.is_some_and(|entity| !entity.object.summary.changes_tracked) {
+                    return Err(untracked(object));
+                }
                 let query = self.query.clone();
                 let prepared = Prepared::new(&self.session, query, &self.stats).await?;
                 self.prepared.insert(prepared).clone()
@@ -396,12 +402,21 @@ mod tests {
         server: &Server,
         token: Option<&str>,
     ) -> Result<(Vec<String>, Vec<String>, String)> {
+        read_where(server, token, true).await
+    }
+
+    async fn read_where(
+        server: &Server,
+        token: Option<&str>,
+        is_tracked: bool,
+    ) -> Result<(Vec<String>, Vec<String>, String)> {
         let mut entity = Entity {
             set: "accounts".into(),
             primary_id: "accountid".into(),
             ..Entity::default()
         };
         entity.object.summary.name = "account".into();
+        entity.object.summary.changes_tracked = is_tracked;
         let session = Arc::new(testkit::session(server, entity));
         let fields = ["name", "accountid"];
         let types = ["StringType", "UniqueidentifierType"];
@@ -456,6 +471,10 @@ mod tests {
             let error = read(&server, Some(token)).await.unwrap_err();
             assert_eq!(error.kind(), expected, "{token} {error:?}");
         }
+        let before = server.seen().len();
+        let error = read_where(&server, None, false).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotSupported);
+        assert_eq!(server.seen().len(), before, "nothing is asked");
     }
 
     #[test]

@@ -182,6 +182,8 @@ fn judge_reply(reply: &Reply, repeatable: bool) -> Verdict {
     let wait = retry_after(reply, SystemTime::now());
     let again = match reply.status.as_u16() {
         429 => true,
+        // What the host does not do at all it will not do the next time.
+        501 | 505 => false,
         406 | 420 | 500..=599 => repeatable || !reply.may_be_done(),
         _ => false,
     };
@@ -315,6 +317,7 @@ mod tests {
             (status(503), 1, 2),
             (after(503, "0"), 2, 2),
             (status(500), 1, 2),
+            (status(501), 1, 1),
             (status(502), 1, 2),
             (status(420), 1, 2),
             (status(406), 1, 2),

@@ -7,7 +7,7 @@ use crate::exec::import::{
 use crate::pg::catalog::{
     ColumnDefinition, RawOptions, qualified_name, quote_identifier, quote_literal, type_name,
 };
-use crm_core::{Conversion, RemoteField, RemoteObject, parse_bool};
+use crm_core::{ColumnType, Connector, Conversion, RemoteField, RemoteObject, parse_bool};
 use pgrx::pg_sys;
 use std::collections::HashSet;
 
@@ -37,6 +37,8 @@ pub struct Cure {
 pub struct Collected {
     /// The foreign table.
     pub relation: pg_sys::Oid,
+    /// The CRM.
+    pub connector: &'static dyn Connector,
     /// Its server's name.
     pub server: String,
     /// The remote object.
@@ -83,6 +85,10 @@ pub fn of_table(
             .unwrap_or(&column.name)
             .to_owned()
     };
+    let told_type = |field: &RemoteField| {
+        let told = |name: &str| option(&table.options, name).map(str::to_owned);
+        table.connector.told_type(field, &told)
+    };
     for column in &table.columns {
         let name = field_of(column);
         // A path goes through other objects, whose description is not at hand.
@@ -95,7 +101,7 @@ pub fn of_table(
                 format!("field \"{name}\" is gone"),
             ),
             Some(field) => {
-                if let Some((what, reason)) = of_column(column, field) {
+                if let Some((what, reason)) = of_column(column, field, told_type(field)) {
                     alter(what, reason);
                 }
             }
@@ -121,10 +127,12 @@ pub fn of_table(
             .filter(|field| !known.contains(field.name.as_str()))
         {
             let name = free_name(local_name(&field.name, request.keep_case), &mut taken);
+            let mut field = field.clone();
+            field.column_type = told_type(&field).or(field.column_type);
             alter(
                 format!(
                     "ADD COLUMN {}",
-                    column_definition(&table.object, field, &name, &request)
+                    column_definition(&table.object, &field, &name, &request)
                 ),
                 format!("field \"{}\" is new", field.name),
             );
@@ -142,16 +150,27 @@ fn field_named<'a>(described: &'a RemoteObject, name: &str) -> Option<&'a Remote
         .or_else(|| fields.find(|field| field.name.eq_ignore_ascii_case(name)))
 }
 
-/// What has changed of one field, for a column that was imported.
-fn of_column(column: &ColumnDefinition, field: &RemoteField) -> Option<(String, String)> {
+/// What has changed of one field, for a column that was imported; `told` is the type that the table's own options ask
+/// for, if they do.
+fn of_column(
+    column: &ColumnDefinition,
+    field: &RemoteField,
+    told: Option<ColumnType>,
+) -> Option<(String, String)> {
     let was = option(&column.options, "remote_type")?;
     let name = quote_identifier(&column.name);
     let (mut actions, mut reasons) = (Vec::new(), Vec::new());
     if was != field.remote_type {
         reasons.push(format!("type was \"{was}\""));
-        let wanted = column_type_name(column_type(field), conversion_of(column));
+    }
+    if was != field.remote_type || told.is_some() {
+        let wanted = told.unwrap_or_else(|| column_type(field));
+        let wanted = column_type_name(wanted, conversion_of(column));
         if wanted != type_name(column.type_oid, column.type_modifier) {
             actions.push(format!("ALTER COLUMN {name} TYPE {wanted}"));
+            if was == field.remote_type {
+                reasons.push(format!("the table's options ask for {wanted}"));
+            }
         }
     }
     let today = column_options(field);

@@ -44,6 +44,7 @@ fn drift(
         };
         let known = Collected {
             relation,
+            connector: table.connector,
             server: table.server.name.clone(),
             object: table.options.object.clone(),
             options: catalog::foreign_table(relation).1,

@@ -13,7 +13,7 @@ use crate::schema::{
 };
 use crate::stats::CallStats;
 use crate::temporal::Zone;
-use crate::value::Value;
+use crate::value::{ColumnType, Value};
 use crate::write::{
     Operation, RecordOutcome, Reject, Route, TicketKeeper, WriteBatch, WriteLimits, WriteReply,
 };
@@ -213,6 +213,16 @@ pub trait Connector: Send + Sync {
     /// The kind of interface that a scan goes over, for EXPLAIN; `server` looks up options of the foreign server.
     fn transport(&self, _server: &dyn Fn(&str) -> Option<String>) -> &'static str {
         "rest"
+    }
+
+    /// The type of a field's column where an option of the foreign table decides it; `table` looks those up. Nothing
+    /// where the description does (N-3).
+    fn told_type(
+        &self,
+        _field: &RemoteField,
+        _table: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<ColumnType> {
+        None
     }
 
     /// The query as it will be sent, for EXPLAIN.

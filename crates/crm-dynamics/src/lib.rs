@@ -44,8 +44,8 @@ mod write;
 mod ws_trust;
 
 use crm_core::{
-    Account, AggregateFunction, Capability, Connector, Conversion, FieldFacts, Filter, Fit,
-    KeyForm, Operation, OptionDef, Pushdown, Reject, RemoteField, RemoteQuery, Result, Route,
+    Account, AggregateFunction, Capability, ColumnType, Connector, Conversion, FieldFacts, Filter,
+    Fit, KeyForm, Operation, OptionDef, Pushdown, Reject, RemoteField, RemoteQuery, Result, Route,
     Session, Shape, Value, WriteLimits, Zone,
 };
 use session::DynamicsSession;
@@ -127,6 +127,14 @@ impl Connector for Dynamics {
 
     fn deparse(&self, query: &RemoteQuery) -> Result<String> {
         deparse::query(query)
+    }
+
+    fn told_type(
+        &self,
+        field: &RemoteField,
+        table: &dyn Fn(&str) -> Option<String>,
+    ) -> Option<ColumnType> {
+        options::told_type(field, table)
     }
 
     fn lookup_batch(&self, query: &RemoteQuery) -> usize {

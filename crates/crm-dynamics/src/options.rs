@@ -1,6 +1,7 @@
 //! The options that Dynamics has beside the common ones.
 
-use crm_core::{OptionDef, OptionKind, Place};
+use crate::types::Kind;
+use crm_core::{ColumnType, OptionDef, OptionKind, Place, RemoteField};
 use url::Url;
 
 /// Version of the Web API used online where `api_version` does not say (Dynamics page, section 1).
@@ -79,9 +80,9 @@ pub(crate) const OPTIONS: &[OptionDef] = &[
     ),
     OptionDef::plain(
         "value_format",
-        &[Place::Server],
+        &[Place::Server, Place::Table],
         OptionKind::Choice(&["value", "label"]),
-        "How imported tables show option sets: value (the number; the default) or label.",
+        "How option sets are shown: value (the number; the default) or label. Of a server: in tables that are imported; of a table: as crm.refresh makes its columns.",
     ),
     OptionDef::plain(
         "collection",
@@ -117,6 +118,18 @@ pub(crate) const OPTIONS: &[OptionDef] = &[
     OptionDef::secret("client_secret", "Secret of that application."),
 ];
 
+/// The type of an option set's column where the table's `value_format` decides it.
+pub(crate) fn told_type(
+    field: &RemoteField,
+    table: &dyn Fn(&str) -> Option<String>,
+) -> Option<ColumnType> {
+    let as_labels = table("value_format")? == "label";
+    match Kind::of(&field.remote_type) {
+        kind @ (Kind::Choice | Kind::Choices) => kind.column_type(as_labels),
+        _ => None,
+    }
+}
+
 /// The address is one that only the vendor can answer for.
 pub(crate) fn is_vendor_host(url: &str) -> bool {
     is_plain_https(url, |host| DATA_HOSTS.iter().any(|end| host.ends_with(end)))
@@ -139,6 +152,41 @@ fn is_plain_https(url: &str, is_known: impl Fn(&str) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testkit;
+
+    #[test]
+    fn a_tables_value_format_decides_the_type_of_option_sets() {
+        let told = |remote_type: &str, said: Option<&str>| {
+            let field = testkit::field("f", remote_type, None);
+            told_type(&field, &|name| {
+                assert_eq!(name, "value_format");
+                said.map(str::to_owned)
+            })
+        };
+        for (remote_type, value, label) in [
+            (
+                "PicklistType",
+                Some(ColumnType::Int32),
+                Some(ColumnType::Text),
+            ),
+            (
+                "StatusType",
+                Some(ColumnType::Int32),
+                Some(ColumnType::Text),
+            ),
+            (
+                "MultiSelectPicklistType",
+                Some(ColumnType::Int32Array),
+                Some(ColumnType::TextArray),
+            ),
+            ("StringType", None, None),
+            ("BooleanType", None, None),
+        ] {
+            assert_eq!(told(remote_type, Some("value")), value, "{remote_type}");
+            assert_eq!(told(remote_type, Some("label")), label, "{remote_type}");
+            assert_eq!(told(remote_type, None), None, "{remote_type}");
+        }
+    }
 
     #[test]
     fn only_the_vendors_own_hosts_are_trusted() {

@@ -12,24 +12,8 @@ ALTER SERVER sf OPTIONS (ADD pushdown 'off');
 CREATE TABLE account AS SELECT * FROM sf.account;
 CREATE TABLE opportunity AS SELECT * FROM sf.opportunity;
 ALTER SERVER sf OPTIONS (DROP pushdown);
--- Shows the plan of a condition, and how many rows the foreign table and the copy do not share.
-CREATE FUNCTION shown(tab text, condition text, OUT plan text) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-    found bigint;
-    different bigint;
-BEGIN
-    FOR plan IN EXECUTE format('EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM sf.%I WHERE %s', tab, condition) LOOP
-        IF plan ~ 'Remote|Pushed|Rechecked|Local' THEN
-            plan := trim(plan);
-            RETURN NEXT;
-        END IF;
-    END LOOP;
-    EXECUTE format('SELECT count(*), count(*) FILTER (WHERE f.id IS NULL OR l.id IS NULL)
-                      FROM (SELECT id FROM sf.%I WHERE %s) f FULL JOIN (SELECT id FROM %I WHERE %s) l USING (id)',
-                   tab, condition, tab, condition) INTO found, different;
-    plan := format('rows: %s, different: %s', found, different);
-    RETURN NEXT;
-END $$;
+\set shown :inputs '/common/shown.sql'
+\i :shown
 -- Numbers.
 SELECT shown('account', 'annualrevenue > 1e6');
 SELECT shown('account', '5e6 < annualrevenue');

@@ -26,6 +26,7 @@ pub extern "C-unwind" fn _PG_init() {
     guc::register();
     fdw::lookahead::register();
     fdw::join::register();
+    fdw::compilation::register();
 }
 
 ::pgrx::extension_sql_file!(

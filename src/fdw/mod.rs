@@ -2,6 +2,7 @@
 //! Unsafe code is allowed here and in `pg`.
 
 pub mod analyze;
+pub mod compilation;
 pub mod handler;
 pub mod import;
 pub mod join;

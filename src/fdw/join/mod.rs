@@ -56,3 +56,12 @@ pub fn register() {
     unsafe { pg_sys::RegisterCustomScanMethods(&raw const SCAN.0) };
     hooks::install();
 }
+
+/// Whether a plan node is such a join.
+///
+/// # Safety
+/// The node is whole.
+pub unsafe fn is_ours(node: *const pg_sys::CustomScan) -> bool {
+    // SAFETY: asked for by the caller.
+    unsafe { std::ptr::eq((*node).methods, &raw const SCAN.0) }
+}

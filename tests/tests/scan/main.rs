@@ -2,6 +2,7 @@
 //! and every place in a statement where a foreign table can stand.
 
 mod budget;
+mod compilation;
 mod leaks;
 mod native;
 mod places;

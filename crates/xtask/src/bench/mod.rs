@@ -55,7 +55,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 100)]
     patience: u64,
     /// Seconds after which a run is stopped and the contestant left out of the cell
-    #[arg(long, default_value_t = 150)]
+    #[arg(long, default_value_t = 600)]
     limit: u64,
     /// Only contestants with this in their name
     #[arg(long)]

@@ -218,6 +218,15 @@ impl Bench {
         self.admin.find(object, field, value).await
     }
 
+    /// Data calls without those that only read, where a new session asks for the description of an object by such.
+    pub async fn writing_calls(&self) -> u64 {
+        let all = self.admin.data_calls().await;
+        match self.crm.writes.described_by {
+            Some(counter) => all - self.admin.calls(counter).await,
+            None => all,
+        }
+    }
+
     /// Sets the option `transport` of a table, where the CRM has a choice.
     pub async fn travel(&self, table: &str, transport: Option<&str>) {
         if let Some(transport) = transport {

@@ -149,10 +149,15 @@ pub struct Writes {
     pub by_jobs: Option<&'static str>,
     /// Method and part of the path of the calls that create records.
     pub create: (&'static str, &'static str),
+    /// The sandbox's counter of data calls that only read, where descriptions are asked for by such.
+    pub described_by: Option<&'static str>,
     /// Creates whose key the extension made up.
     pub create_with_key: (&'static str, &'static str),
-    /// Upserts by the journal key's field.
-    pub upsert: (&'static str, &'static str),
+    /// Upserts by the journal key's field, half of whose records are there: the kinds of calls, each of which carries
+    /// as many of them, in their order.
+    pub upsert: &'static [(&'static str, &'static str)],
+    /// Records of an upsert that travel in several calls and whose outcomes are noted when the last has come.
+    pub upsert_batch: u64,
     /// Changes by identifier.
     pub update: (&'static str, &'static str),
     /// Deletions by identifier.
@@ -167,12 +172,55 @@ pub struct Writes {
     pub logged_removal: &'static str,
     /// Code and symbol of a record that a rule of the organisation refuses.
     pub refused: (&'static str, &'static str),
+    /// Columns that nobody can write.
+    pub read_only: &'static [&'static str],
+    /// Values that the description of their field speaks against.
+    pub bad_values: &'static [BadValue],
+    /// A statement that leaves out what a new record must have, and the column of that.
+    pub incomplete: (&'static str, &'static str),
+    /// Symbol of a record that is not there and never was.
+    pub unknown_record: &'static str,
+    /// Symbol of a record that was deleted.
+    pub deleted_record: &'static str,
+    /// A record that is given with an identifier and not there is made under it.
+    pub makes_named_records: bool,
     /// Symbol of a record that is locked.
     pub locked: &'static str,
     /// A symbol with which a call as a whole may be refused.
     pub refused_call: &'static str,
     /// Most calls for 10,000 records, and for as many of which one in a hundred is refused.
     pub most_calls: [u64; 2],
+}
+
+/// A value that is refused before a call is spent.
+pub struct BadValue {
+    /// The table and columns of an INSERT, as they stand in SQL.
+    pub columns: &'static str,
+    /// A row that is accepted.
+    pub good: &'static str,
+    /// A row that is not.
+    pub bad: &'static str,
+    /// Symbol of the reject.
+    pub symbol: &'static str,
+    /// The column that it names.
+    pub column: &'static str,
+}
+
+/// The same as [`BadValue`] in fewer words.
+pub(crate) const fn bad(
+    columns: &'static str,
+    good: &'static str,
+    bad: &'static str,
+    symbol: &'static str,
+    column: &'static str,
+) -> BadValue {
+    BadValue {
+        columns,
+        good,
+        bad,
+        symbol,
+        column,
+    }
 }
 
 impl Writes {

@@ -3,7 +3,9 @@
 
 use crm_sandbox::Sandbox;
 
-use crate::crm::{Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes};
+use crate::crm::{
+    BadValue, Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes, bad,
+};
 use crate::odata;
 
 /// Online, by user name and password through an application.
@@ -127,8 +129,10 @@ const fn crm(
             by_calls: None,
             by_jobs: None,
             create: ("POST", "/contacts"),
+            described_by: None,
             create_with_key: ("POST", "/contacts"),
-            upsert: ("POST", "/contacts"),
+            upsert: &[("POST", "/contacts")],
+            upsert_batch: 200,
             update: ("POST", "/contacts"),
             delete: ("POST", "/contacts"),
             journal_key: "externalkey",
@@ -136,6 +140,15 @@ const fn crm(
             chooses_identifiers: true,
             logged_removal: "bin",
             refused: ("0x80040265", "IsvAborted"),
+            read_only: &["createddate", "lastmodifieddate", "name"],
+            bad_values: BAD_VALUES,
+            incomplete: (
+                "INSERT INTO alltypes (new_name) VALUES ('Alone')",
+                "new_code",
+            ),
+            unknown_record: "ObjectDoesNotExist",
+            deleted_record: "ObjectDoesNotExist",
+            makes_named_records: true,
             locked: "0x80044150",
             refused_call: "0x80060888",
             most_calls: [11, 11],
@@ -166,7 +179,7 @@ const fn by_soap(web: Crm) -> Crm {
         writes: Writes {
             create: ("POST", ":ExecuteMultiple"),
             create_with_key: ("POST", ":ExecuteMultiple"),
-            upsert: ("POST", ":ExecuteMultiple"),
+            upsert: &[("POST", ":ExecuteMultiple")],
             update: ("POST", ":ExecuteMultiple"),
             delete: ("POST", ":ExecuteMultiple"),
             ..web.writes
@@ -255,6 +268,18 @@ const TABLES: &[Table] = &[
         added: &[],
         types: &[],
     },
+];
+
+#[rustfmt::skip]
+const BAD_VALUES: &[BadValue] = &[
+    bad("contact (lastname, firstname)", "'Good', 'f'", "repeat('x', 121), 'f'", "0x80044331", "lastname"),
+    bad("alltypes (new_name, new_code)", "'Good', left(md5(random()::text), 20)", "'Good', NULL",
+        "REQUIRED_FIELD_MISSING", "new_code"),
+    bad("alltypes (new_code, new_choice)", "left(md5(random()::text), 20), 100000001", "'Bad', 77",
+        "0x80044330", "new_choice"),
+    bad("alltypes (new_code, new_decimal)", "left(md5(random()::text), 20), 1.5", "'Bad', 'NaN'", "0x80044330",
+        "new_decimal"),
+    bad("contact (lastname, birthdate)", "'Good', '1980-01-01'", "'Good', 'infinity'", "0x80044330", "birthdate"),
 ];
 
 /// A text of the description of this face.

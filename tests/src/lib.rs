@@ -17,7 +17,7 @@ mod wait;
 pub use admin::Admin;
 pub use bench::{Bench, open_file};
 pub use cluster::{Cluster, Place};
-pub use crm::{Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes};
+pub use crm::{BadValue, Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes};
 pub use database::{Database, Note, Refusal, Row, literal};
 pub use dynamics::{
     DYNAMICS, DYNAMICS_2015, DYNAMICS_ADFS, DYNAMICS_APPLICATION, DYNAMICS_CLAIMS, DYNAMICS_NTLM,

@@ -2,7 +2,9 @@
 
 use crm_sandbox::Sandbox;
 
-use crate::crm::{Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes};
+use crate::crm::{
+    BadValue, Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes, bad,
+};
 
 /// Signed in by a session of its own.
 pub static ORACLE: Crm = crm("oracle", by_session);
@@ -105,8 +107,10 @@ const fn crm(name: &'static str, server: fn(&Sandbox) -> Options) -> Crm {
             by_calls: None,
             by_jobs: None,
             create: ("POST", ":ContactInsert"),
+            described_by: Some("soap_query"),
             create_with_key: ("POST", ":ContactInsert"),
-            upsert: ("POST", ":ContactExecute"),
+            upsert: &[("POST", ":ContactUpdate"), ("POST", ":ContactInsert")],
+            upsert_batch: 100,
             update: ("POST", ":ContactUpdate"),
             delete: ("POST", ":ContactDelete"),
             journal_key: "externalkey",
@@ -114,8 +118,17 @@ const fn crm(name: &'static str, server: fn(&Sandbox) -> Options) -> Crm {
         chooses_identifiers: false,
             logged_removal: "bin",
             refused: ("SBL-DAT-00225", "SBL-EAI-04316"),
+            read_only: &["createddate", "lastmodifieddate"],
+            bad_values: BAD_VALUES,
+            incomplete: (
+                "INSERT INTO contact (firstname) VALUES ('Alone')",
+                "lastname",
+            ),
+            unknown_record: "SBL-EAI-04378",
+            deleted_record: "SBL-EAI-04378",
+            makes_named_records: false,
             locked: "SBL-DAT-00523",
-            refused_call: "SBL-EAI-13011",
+            refused_call: "SBL-DAT-00553",
             most_calls: [501, 1_600],
         },
     }
@@ -196,6 +209,15 @@ const TABLES: &[Table] = &[
         added: &[],
         types: &[],
     },
+];
+
+#[rustfmt::skip]
+const BAD_VALUES: &[BadValue] = &[
+    bad("contact (lastname, firstname)", "'Good', 'f'", "repeat('x', 121), 'f'", "SBL-DAT-00235", "lastname"),
+    bad("contact (firstname, lastname)", "'f', 'Good'", "'f', NULL", "REQUIRED_FIELD_MISSING", "lastname"),
+    bad("contact (firstname, lastname, score)", "'f', 'Good', 1.5", "'f', 'Good', 'NaN'", "SBL-EAI-13011", "score"),
+    bad("contact (firstname, lastname, birthdate)", "'f', 'Good', '1980-01-01'", "'f', 'Good', 'infinity'",
+        "SBL-EAI-13011", "birthdate"),
 ];
 
 fn by_session(sandbox: &Sandbox) -> Options {

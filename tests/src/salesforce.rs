@@ -2,7 +2,9 @@
 
 use crm_sandbox::Sandbox;
 
-use crate::crm::{Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes};
+use crate::crm::{
+    BadValue, Crm, Handmade, Identifiers, Options, Queries, Request, Table, Writes, bad,
+};
 
 /// The usual way to Salesforce: signed in by password.
 pub static SALESFORCE: Crm = Crm {
@@ -182,8 +184,10 @@ pub static SALESFORCE: Crm = Crm {
         by_calls: Some("rest"),
         by_jobs: Some("bulk"),
         create: ("POST", "/composite/sobjects"),
+        described_by: None,
         create_with_key: ("PATCH", "/composite/sobjects"),
-        upsert: ("PATCH", "/composite/sobjects"),
+        upsert: &[("PATCH", "/composite/sobjects")],
+        upsert_batch: 200,
         update: ("PATCH", "/composite/sobjects"),
         delete: ("DELETE", "/composite/sobjects"),
         journal_key: "externalkey",
@@ -194,11 +198,34 @@ pub static SALESFORCE: Crm = Crm {
             "FIELD_CUSTOM_VALIDATION_EXCEPTION",
             "FIELD_CUSTOM_VALIDATION_EXCEPTION",
         ),
+        read_only: &["createddate", "lastmodifieddate", "name"],
+        bad_values: BAD_VALUES,
+        incomplete: (
+            "INSERT INTO contact (firstname) VALUES ('Alone')",
+            "lastname",
+        ),
+        unknown_record: "INVALID_CROSS_REFERENCE_KEY",
+        deleted_record: "ENTITY_IS_DELETED",
+        makes_named_records: false,
         locked: "UNABLE_TO_LOCK_ROW",
         refused_call: "INVALID_FIELD",
         most_calls: [51, 51],
     },
 };
+
+const RESTRICTED: &str = "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST";
+
+#[rustfmt::skip]
+const BAD_VALUES: &[BadValue] = &[
+    bad("contact (lastname, firstname)", "'Good', 'f'", "repeat('x', 121), 'f'", "STRING_TOO_LONG", "lastname"),
+    bad("contact (firstname, lastname)", "'f', 'Good'", "'f', NULL", "REQUIRED_FIELD_MISSING", "lastname"),
+    bad("alltypes (restrictedpick__c, text__c)", "'A', 'Good'", "'Z', 'Good'", RESTRICTED, "restrictedpick__c"),
+    bad("alltypes (text__c, fixedmulti__c)", "'Good', '{A,B}'", "'Good', '{A,Z}'", RESTRICTED, "fixedmulti__c"),
+    bad("alltypes (text__c, multi__c)", "'Good', '{A,B}'", "'Good', '{A,NULL}'", "INVALID_VALUE", "multi__c"),
+    bad("alltypes (text__c, number__c)", "'Good', 1.5", "'Good', 'NaN'", "NUMBER_OUTSIDE_VALID_RANGE", "number__c"),
+    bad("contact (lastname, birthdate)", "'Good', '1980-01-01'", "'Good', 'infinity'", "FIELD_INTEGRITY_EXCEPTION",
+        "birthdate"),
+];
 
 fn mapping(sandbox: &Sandbox) -> Options {
     let credentials = &sandbox.credentials;

@@ -71,15 +71,27 @@ impl Export {
         format!("{:?}_{way}", self.kind).to_lowercase()
     }
 
-    /// Method and part of the path of the call that carries records.
-    pub fn call(self, crm: &Crm) -> (&'static str, &'static str) {
-        match self.kind {
-            Kind::Create => crm.writes.create,
-            Kind::CreateWithKey => crm.writes.create_with_key,
-            Kind::Upsert => crm.writes.upsert,
-            Kind::Update => crm.writes.update,
-            Kind::Delete => crm.writes.delete,
-        }
+    /// Calls that carry records.
+    pub fn n_calls(self, crm: &Crm) -> u64 {
+        RECORDS / crm.writes.small_batch
+    }
+
+    /// Method and part of the path of the call that carries records as the n-th, from zero, and how many pass before
+    /// that look the same.
+    pub fn call(self, crm: &Crm, n: u64) -> (&'static str, &'static str, u64) {
+        let writes = &crm.writes;
+        let (method, path) = match self.kind {
+            Kind::Create => writes.create,
+            Kind::CreateWithKey => writes.create_with_key,
+            Kind::Update => writes.update,
+            Kind::Delete => writes.delete,
+            Kind::Upsert => {
+                let of_each = self.n_calls(crm) / writes.upsert.len() as u64;
+                let (method, path) = writes.upsert[(n / of_each) as usize];
+                return (method, path, n % of_each);
+            }
+        };
+        (method, path, n)
     }
 }
 
@@ -290,8 +302,16 @@ impl Stand {
         assert_eq!(state, [expected], "{what}");
     }
 
-    /// A rerun of a finished statement's job would begin anew: its list is dropped.
+    /// A rerun of a finished statement's job would begin anew: its list is dropped. So are the records that were made:
+    /// the CRM has no more of them at the last round than at the first.
     pub async fn end_round(&self) {
+        let (bench, crm) = (&self.bench, self.bench.crm);
+        let mut made = bench.find("contact", "department", &self.mark()).await;
+        made.retain(|id| !self.there.contains(id));
+        if !made.is_empty() {
+            let away = json!({"ids": made, "delete": crm.writes.logged_removal});
+            bench.change("contact", away).await;
+        }
         let job = self.job();
         let sql = format!("SELECT crm.forget_export('{job}')");
         assert_eq!(self.bench.db.value(&sql).await, "t");

@@ -4,13 +4,34 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crm_tests::{Bench, until};
+use crm_tests::{Bench, Crm, for_each_crm, for_one_crm, until};
 use serde_json::json;
 
-const SOME: &str = "INSERT INTO contact (lastname, department) SELECT 'Some ' || i, 'some' FROM generate_series(1, 300) i";
+const SOME: &str = "INSERT INTO contact (firstname, lastname, department)
+    SELECT 'Given', 'Some ' || i, 'some' FROM generate_series(1, 300) i";
 
-async fn under_job(label: &str) -> Bench {
-    let bench = crate::contacts(label).await;
+for_each_crm!(
+    a_rollback_says_what_stays_changed_and_where_to_look,
+    a_statement_rolled_back_to_a_savepoint_runs_again_under_its_job,
+    a_transaction_that_has_written_is_not_prepared,
+    a_job_is_for_one_session_and_one_export,
+    a_jobs_files_are_closed_to_others_and_hold_no_secret
+);
+
+// Where an export chooses identifiers, every record can be settled.
+for_one_crm!(
+    salesforce_unsettled,
+    SALESFORCE,
+    records_that_cannot_be_settled_wait_for_a_person
+);
+for_one_crm!(
+    oracle_unsettled,
+    ORACLE,
+    records_that_cannot_be_settled_wait_for_a_person
+);
+
+async fn under_job(crm: &'static Crm, label: &str) -> Bench {
+    let bench = crate::contacts(crm, label).await;
     bench
         .db
         .run(&format!("SET crm.export_job = '{}'", bench.name))
@@ -26,9 +47,8 @@ async fn forget(bench: Bench) {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rollback_says_what_stays_changed_and_where_to_look() {
-    let bench = under_job("rollback").await;
+async fn a_rollback_says_what_stays_changed_and_where_to_look(crm: &'static Crm) {
+    let bench = under_job(crm, "rollback").await;
     let name = &bench.name;
     bench.db.run("BEGIN").await;
     assert_eq!(bench.db.counted(SOME).await, 300);
@@ -48,11 +68,12 @@ async fn a_rollback_says_what_stays_changed_and_where_to_look() {
     let mut listed = bench
         .db
         .column(&format!(
-            "SELECT remote_id FROM crm.export_records('{name}') WHERE status = 'accepted' AND record ->> 'LastName' LIKE 'Some %'"
+            "SELECT remote_id FROM crm.export_records('{name}') WHERE status = 'accepted' AND record ->> '{}' LIKE 'Some %'",
+            crm.field("contact", "lastname")
         ))
         .await;
     listed.sort_unstable();
-    let mut found = bench.admin.find("Contact", "Department", "some").await;
+    let mut found = bench.find("contact", "department", "some").await;
     found.sort_unstable();
     assert_eq!(listed.len(), 300);
     assert_eq!(listed, found);
@@ -72,9 +93,8 @@ async fn a_rollback_says_what_stays_changed_and_where_to_look() {
     forget(bench).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_statement_rolled_back_to_a_savepoint_runs_again_under_its_job() {
-    let bench = under_job("savepoint").await;
+async fn a_statement_rolled_back_to_a_savepoint_runs_again_under_its_job(crm: &'static Crm) {
+    let bench = under_job(crm, "savepoint").await;
     let name = &bench.name;
     bench.db.run("BEGIN; SAVEPOINT s").await;
     let returning = format!("{SOME} RETURNING id");
@@ -103,8 +123,8 @@ async fn a_statement_rolled_back_to_a_savepoint_runs_again_under_its_job() {
                  LOOP
                      tries := tries + 1;
                      BEGIN
-                         INSERT INTO contact (lastname, department)
-                             SELECT 'Block ' || i, 'block' FROM generate_series(1, 250) i;
+                         INSERT INTO contact (firstname, lastname, department)
+                             SELECT 'Given', 'Block ' || i, 'block' FROM generate_series(1, 250) i;
                          GET DIAGNOSTICS n = ROW_COUNT;
                          IF tries < 3 THEN RAISE 'not yet'; END IF;
                          EXIT;
@@ -116,11 +136,7 @@ async fn a_statement_rolled_back_to_a_savepoint_runs_again_under_its_job() {
         ))
         .await;
     assert_eq!(
-        bench
-            .admin
-            .find("Contact", "Department", "block")
-            .await
-            .len(),
+        bench.find("contact", "department", "block").await.len(),
         250
     );
     assert_eq!(bench.admin.writes("created").await, 550);
@@ -137,12 +153,11 @@ async fn a_statement_rolled_back_to_a_savepoint_runs_again_under_its_job() {
     forget(bench).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_that_has_written_is_not_prepared() {
-    let bench = crate::contacts("prepare").await;
+async fn a_transaction_that_has_written_is_not_prepared(crm: &'static Crm) {
+    let bench = crate::contacts(crm, "prepare").await;
     bench
         .db
-        .run("BEGIN; INSERT INTO contact (lastname) VALUES ('Prepared')")
+        .run("BEGIN; INSERT INTO contact (firstname, lastname) VALUES ('Given', 'Prepared')")
         .await;
     let refusal = bench.db.refused("PREPARE TRANSACTION 'written'").await;
     assert_eq!(refusal.sqlstate, "0A000", "{refusal:?}");
@@ -158,9 +173,8 @@ async fn a_transaction_that_has_written_is_not_prepared() {
     bench.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_job_is_for_one_session_and_one_export() {
-    let bench = under_job("one_job").await;
+async fn a_job_is_for_one_session_and_one_export(crm: &'static Crm) {
+    let bench = under_job(crm, "one_job").await;
     let name = bench.name.clone();
     // The first holds it until its transaction ends.
     bench.db.run(&format!("BEGIN; {SOME}")).await;
@@ -170,15 +184,16 @@ async fn a_job_is_for_one_session_and_one_export() {
     let refusal = other.refused(SOME).await;
     assert_eq!(refusal.sqlstate, "55P03", "{refusal:?}");
     assert!(refusal.message.contains(&name), "{refusal:?}");
-    assert_eq!(bench.admin.data_calls().await, 0);
+    assert_eq!(bench.writing_calls().await, 0);
     bench.db.run("ROLLBACK").await;
     // It is unfinished: nothing else may run under its name.
+    let no_contact = crm.identifiers.no_contact;
     for sql in [
         "INSERT INTO account (name) VALUES ('Other table')",
-        "INSERT INTO contact (lastname, department, title) VALUES ('a', 'b', 'c')",
-        "INSERT INTO contact (lastname) VALUES ('a')",
-        "UPDATE contact SET department = 'x' WHERE id = '003000000000001AAA'",
-        "DELETE FROM contact WHERE id = '003000000000001AAA'",
+        "INSERT INTO contact (firstname, lastname, department, title) VALUES ('a', 'b', 'c', 'd')",
+        "INSERT INTO contact (firstname, lastname) VALUES ('a', 'b')",
+        &format!("UPDATE contact SET department = 'x' WHERE id = '{no_contact}'"),
+        &format!("DELETE FROM contact WHERE id = '{no_contact}'"),
     ] {
         let refusal = other.refused(sql).await;
         assert!(
@@ -187,19 +202,18 @@ async fn a_job_is_for_one_session_and_one_export() {
                 .contains("is unfinished and holds another export"),
             "{sql} {refusal:?}"
         );
-        assert!(refusal.detail.contains("LastName"), "{sql} {refusal:?}");
+        let field = crm.field("contact", "lastname");
+        assert!(refusal.detail.contains(field), "{sql} {refusal:?}");
         assert!(
             refusal.hint.contains("crm.forget_export"),
             "{sql} {refusal:?}"
         );
     }
-    assert_eq!(bench.admin.data_calls().await, 0);
+    assert_eq!(bench.writing_calls().await, 0);
     // The same export may, whatever the order of its source.
-    let backwards = SOME
-        .replace("i\"", "i")
-        .replace("generate_series(1, 300)", "generate_series(300, 1, -1)");
+    let backwards = SOME.replace("generate_series(1, 300)", "generate_series(300, 1, -1)");
     assert_eq!(other.counted(&backwards).await, 300);
-    assert_eq!(bench.admin.data_calls().await, 0);
+    assert_eq!(bench.writing_calls().await, 0);
     drop(other);
     until("the job is let go", Duration::from_secs(10), || async {
         let sql = format!("SELECT crm.forget_export('{name}')");
@@ -219,20 +233,25 @@ fn files_below(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_jobs_files_are_closed_to_others_and_hold_no_secret() {
-    let bench = under_job("files").await;
+async fn a_jobs_files_are_closed_to_others_and_hold_no_secret(crm: &'static Crm) {
+    let bench = under_job(crm, "files").await;
+    let key = crm.field("contact", "externalkey");
     bench
         .db
         .run(&format!(
-            "ALTER FOREIGN TABLE contact OPTIONS (ADD journal_key 'ExternalKey__c'); {SOME}"
+            "ALTER FOREIGN TABLE contact OPTIONS (ADD journal_key '{key}'); {SOME}"
         ))
         .await;
-    let job = format!("{} bulk", bench.name);
-    bench
-        .db
-        .run(&format!("SET crm.export_job = '{job}'; ALTER FOREIGN TABLE contact OPTIONS (ADD transport 'bulk'); {SOME}"))
-        .await;
+    let mut jobs = vec![bench.name.clone()];
+    if crm.writes.by_jobs.is_some() {
+        let job = format!("{} jobs", bench.name);
+        bench.travel("contact", crm.writes.by_jobs).await;
+        bench
+            .db
+            .run(&format!("SET crm.export_job = '{job}'; {SOME}"))
+            .await;
+        jobs.push(job);
+    }
     let data = bench.db.value("SHOW data_directory").await;
     let folder = Path::new(&data).join("crm_fdw");
     let mode = |path: &Path| {
@@ -242,18 +261,8 @@ async fn a_jobs_files_are_closed_to_others_and_hold_no_secret() {
     assert_eq!(mode(&folder), 0o700);
     let mut found = Vec::new();
     files_below(&folder, &mut found);
-    let credentials = &bench.sandbox.credentials;
-    let key = credentials.private_key.lines().nth(1).expect("a PEM key");
-    let secrets = [
-        credentials.password.as_str(),
-        &credentials.security_token,
-        &credentials.client_id,
-        &credentials.client_secret,
-        &credentials.refresh_token,
-        key,
-        "!AR8",
-        "Bearer",
-    ];
+    let mut secrets = (crm.secrets)(&bench.sandbox);
+    secrets.push("Bearer".to_owned());
     let mut holds = 0;
     for path in &found {
         // Other tests' jobs come and go.
@@ -270,83 +279,88 @@ async fn a_jobs_files_are_closed_to_others_and_hold_no_secret() {
         assert_eq!(mode(path), 0o600, "{}", path.display());
         let text = String::from_utf8_lossy(&text);
         holds += u32::from(text.contains(&bench.name) && text.contains("Some 300"));
-        for secret in secrets {
+        for secret in &secrets {
             assert!(!text.contains(secret), "{} holds a secret", path.display());
         }
     }
-    assert_eq!(holds, 2, "{found:?}");
-    bench
-        .db
-        .run(&format!("SELECT crm.forget_export('{job}')"))
-        .await;
+    assert_eq!(holds as usize, jobs.len(), "{found:?}");
+    for job in &jobs[1..] {
+        bench
+            .db
+            .run(&format!("SELECT crm.forget_export('{job}')"))
+            .await;
+    }
     forget(bench).await;
 }
 
 /// Without a key that settles it, a record whose answer was lost is not guessed.
-#[tokio::test(flavor = "multi_thread")]
-async fn records_that_cannot_be_settled_wait_for_a_person() {
-    let bench = under_job("unknown").await;
+async fn records_that_cannot_be_settled_wait_for_a_person(crm: &'static Crm) {
+    let bench = under_job(crm, "unknown").await;
     let name = bench.name.clone();
-    bench
-        .db
-        .run("ALTER FOREIGN TABLE contact OPTIONS (ADD transport 'rest')")
-        .await;
+    crate::go_by_calls(&bench).await;
     bench.admin.clear_counters().await;
+    let batch = crm.writes.small_batch;
     // The first call is answered, the second carried out without an answer.
+    let (method, path) = crm.writes.create;
     bench
         .admin
-        .fault(json!({"method": "POST", "path": "/composite/sobjects", "kind": "lose_reply", "after": 1}))
+        .fault(json!({"method": method, "path": path, "kind": "lose_reply", "after": 1}))
         .await;
     let sql = SOME.replace("300", "600");
     let refusal = bench.db.refused(&sql).await;
     assert!(refusal.sqlstate.starts_with("08"), "{refusal:?}");
-    assert!(
-        refusal.detail.contains("Records accepted before: 200;")
-            && refusal.detail.contains("sent without an answer: 200"),
-        "{refusal:?}"
-    );
+    for told in [
+        format!("Records accepted before: {batch};"),
+        format!("sent without an answer: {batch}"),
+    ] {
+        assert!(refusal.detail.contains(&told), "{refusal:?}");
+    }
     bench.db.notes();
     let count = async |status: &str| {
         let sql =
             format!("SELECT count(*) FROM crm.export_records('{name}') WHERE status = '{status}'");
         bench.db.value(&sql).await
     };
-    assert_eq!(count("accepted").await, "200");
-    assert_eq!(count("unknown").await, "200");
+    assert_eq!(count("accepted").await, batch.to_string());
+    assert_eq!(count("unknown").await, batch.to_string());
     // The same statement sends what is left, and leaves those out.
-    for (run, tag) in [(1, 400), (2, 400)] {
-        assert_eq!(bench.db.counted(&sql).await, tag, "run {run}");
+    for run in [1, 2] {
+        let accepted = bench.db.counted(&sql).await;
+        assert_eq!(accepted, 600 - batch, "run {run}");
         let notes = bench.db.notes();
         let warned = notes
             .iter()
             .find(|note| note.message.contains("were left out"));
         let warned = warned.unwrap_or_else(|| panic!("run {run}: {notes:?}"));
-        assert!(warned.message.starts_with("200 records"), "{warned:?}");
+        let left_out = format!("{batch} records");
+        assert!(warned.message.starts_with(&left_out), "{warned:?}");
         assert!(warned.hint.contains("crm.settle_export"), "{warned:?}");
         assert_eq!(bench.admin.writes("created").await, 600);
     }
     let state = format!("SELECT state FROM crm.export_jobs WHERE job = '{name}'");
     assert_eq!(bench.db.value(&state).await, "waiting");
-    // A person looks: all are there, and one of them is taken out of the CRM, to be sent again.
+    // A person looks: all are there, and some of them are taken out of the CRM, to be sent again; of some the
+    // identifier is told, and of the others nothing but that they are there.
+    let (n_resent, n_told) = (batch / 20, batch / 10);
     let unknown = bench
         .db
         .rows(&format!(
-            "SELECT number, record ->> 'LastName' FROM crm.export_records('{name}') WHERE status = 'unknown' ORDER BY 1"
+            "SELECT number, record ->> '{}' FROM crm.export_records('{name}') WHERE status = 'unknown' ORDER BY 1",
+            crm.field("contact", "lastname")
         ))
         .await;
-    assert_eq!(unknown.len(), 200);
-    for (at, row) in unknown.iter().enumerate() {
+    assert_eq!(unknown.len() as u64, batch);
+    for (at, row) in (0..).zip(&unknown) {
         let number = row[0].as_deref().expect("a number");
         let last_name = row[1].as_deref().expect("a name").replace(' ', "%20");
-        let settle = if at < 10 {
-            let ids = bench.admin.find("Contact", "LastName", &last_name).await;
+        let settle = if at < n_resent {
+            let ids = bench.find("contact", "lastname", &last_name).await;
             bench
-                .admin
-                .change(json!({"object": "Contact", "ids": ids, "delete": "erased"}))
+                .change("contact", json!({"ids": ids, "delete": "erased"}))
                 .await;
             format!("SELECT crm.settle_export('{name}', {number}, 'resend')")
-        } else if at < 20 {
-            let ids = bench.admin.find("Contact", "LastName", &last_name).await;
+        } else if at < n_told {
+            let ids = bench.find("contact", "lastname", &last_name).await;
             format!(
                 "SELECT crm.settle_export('{name}', {number}, 'accepted', '{}')",
                 ids[0]
@@ -364,16 +378,10 @@ async fn records_that_cannot_be_settled_wait_for_a_person() {
     assert!(refusal.message.contains("record 1"), "{refusal:?}");
     let ids = bench.db.column(&format!("{sql} RETURNING id")).await;
     assert_eq!(ids.len(), 600);
-    assert_eq!(ids.iter().filter(|id| id.is_empty()).count(), 180);
-    assert_eq!(bench.admin.writes("created").await, 610);
-    assert_eq!(
-        bench
-            .admin
-            .find("Contact", "Department", "some")
-            .await
-            .len(),
-        600
-    );
+    let unnamed = ids.iter().filter(|id| id.is_empty());
+    assert_eq!(unnamed.count() as u64, batch - n_told);
+    assert_eq!(bench.admin.writes("created").await, 600 + n_resent);
+    assert_eq!(bench.find("contact", "department", "some").await.len(), 600);
     assert_eq!(bench.db.value(&state).await, "finished");
     forget(bench).await;
 }

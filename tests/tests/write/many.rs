@@ -1,25 +1,16 @@
 //! Many records at once: few calls, flat memory, each refused record told apart (Q-1, Q-3, E-2).
 
-use crm_sandbox::Config;
-use crm_tests::{Bench, Crm, for_one_crm};
+use crm_tests::{Bench, Crm, for_each_crm};
 use serde_json::json;
 
 const RECORDS: u64 = 10_000;
 const MOST_GROWTH: u64 = 64 << 20;
 
-for_one_crm!(
-    salesforce,
-    SALESFORCE,
+for_each_crm!(
     ten_thousand_records_cost_few_calls,
     of_ten_thousand_records_one_percent_is_refused,
     memory_is_flat_in_the_number_of_records
 );
-
-async fn contacts(crm: &'static Crm, label: &str) -> Bench {
-    let bench = Bench::of(crm, label, Config::default()).await;
-    bench.collect(&["contact"]).await;
-    bench
-}
 
 /// Inserts the records; checks what they cost in calls and memory, and gives how many were accepted.
 async fn inserted(bench: &Bench, what: &str, sql: &str, most_calls: u64) -> u64 {
@@ -28,7 +19,7 @@ async fn inserted(bench: &Bench, what: &str, sql: &str, most_calls: u64) -> u64 
     let peak = bench.db.backend().watch();
     let accepted = bench.db.counted(sql).await;
     let growth = peak.growth();
-    let calls = bench.admin.data_calls().await;
+    let calls = bench.writing_calls().await;
     println!(
         "measured: {}: {what}: {:.2?}, {calls} data calls, {} MiB at most beyond the start",
         bench.crm.name,
@@ -42,7 +33,7 @@ async fn inserted(bench: &Bench, what: &str, sql: &str, most_calls: u64) -> u64 
 }
 
 async fn ten_thousand_records_cost_few_calls(crm: &'static Crm) {
-    let bench = contacts(crm, "many").await;
+    let bench = crate::contacts(crm, "many").await;
     bench.travel("contact", crm.writes.by_calls).await;
     let sql = format!(
         "INSERT INTO contact (firstname, lastname, department) SELECT 'Given', 'Many ' || i, 'many'
@@ -63,7 +54,7 @@ async fn of_ten_thousand_records_one_percent_is_refused(crm: &'static Crm) {
     let by_jobs = by_jobs.into_iter().flatten().map(|way| (Some(way), 11));
     for (transport, most_calls) in [by_calls].into_iter().chain(by_jobs) {
         let what = transport.unwrap_or("calls");
-        let bench = contacts(crm, &format!("percent_{what}")).await;
+        let bench = crate::contacts(crm, &format!("percent_{what}")).await;
         bench.travel("contact", transport).await;
         bench
             .db
@@ -109,7 +100,7 @@ async fn memory_is_flat_in_the_number_of_records(crm: &'static Crm) {
     } else {
         crm.writes.batch * 200
     };
-    let bench = contacts(crm, "flat").await;
+    let bench = crate::contacts(crm, "flat").await;
     bench.travel("contact", crm.writes.by_jobs).await;
     // What a backend loads once in its life is not growth with the records.
     let one = "INSERT INTO contact (firstname, lastname) VALUES ('Given', 'First')";

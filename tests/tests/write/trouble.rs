@@ -2,13 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crm_sandbox::Config;
-use crm_tests::{Bench, Crm, for_one_crm};
+use crm_tests::{Bench, Crm, for_each_crm};
 use serde_json::{Value, json};
 
-for_one_crm!(
-    salesforce,
-    SALESFORCE,
+for_each_crm!(
     a_busy_crm_is_waited_for_and_nothing_is_doubled,
     a_token_that_ends_is_renewed_once,
     a_refused_call_is_an_error_that_counts,
@@ -31,19 +28,8 @@ fn on_third_call(crm: &Crm, mut fault: Value) -> Value {
     fault
 }
 
-/// Calls that [`INSERT`] takes.
-fn n_calls(crm: &Crm) -> u64 {
-    RECORDS.div_ceil(crm.writes.small_batch)
-}
-
 async fn by_calls(crm: &'static Crm, label: &str) -> Bench {
-    let bench = Bench::of(crm, label, Config::default()).await;
-    bench.collect(&["contact"]).await;
-    bench.travel("contact", crm.writes.by_calls).await;
-    if let Some(size) = crm.writes.small_batch_option() {
-        let sql = format!("ALTER FOREIGN TABLE contact OPTIONS (ADD batch_size '{size}')");
-        bench.db.run(&sql).await;
-    }
+    let bench = crate::by_calls(crm, label).await;
     bench.admin.clear_counters().await;
     bench
 }
@@ -67,7 +53,11 @@ async fn a_busy_crm_is_waited_for_and_nothing_is_doubled(crm: &'static Crm) {
         assert_eq!(bench.db.counted(INSERT).await, 1_000, "{status}");
         assert!(started.elapsed() >= Duration::from_secs(1), "{status}");
         assert_eq!(bench.admin.writes("created").await, 1_000, "{status}");
-        assert_eq!(bench.admin.data_calls().await, n_calls(crm) + 1, "{status}");
+        assert_eq!(
+            bench.writing_calls().await,
+            crate::n_calls(crm, RECORDS) + 1,
+            "{status}"
+        );
     }
     bench.finish().await;
 }
@@ -180,7 +170,10 @@ async fn a_locked_record_is_sent_again_alone(crm: &'static Crm) {
     bench.admin.record_rule(rule(1)).await;
     assert_eq!(bench.db.counted(INSERT).await, 1_000);
     assert_eq!(bench.admin.writes("created").await, 1_000);
-    assert_eq!(bench.admin.data_calls().await, n_calls(crm) + 1);
+    assert_eq!(
+        bench.writing_calls().await,
+        crate::n_calls(crm, RECORDS) + 1
+    );
     // It stays locked: a reject, and the others get through.
     bench.admin.record_rule(rule(0)).await;
     bench.db.notes();
@@ -198,7 +191,7 @@ async fn a_locked_record_is_sent_again_alone(crm: &'static Crm) {
 async fn a_budget_stops_an_export(crm: &'static Crm) {
     let bench = by_calls(crm, "budget").await;
     // So many calls, and one that describes the object.
-    let n_calls = n_calls(crm);
+    let n_calls = crate::n_calls(crm, RECORDS);
     for most in [3, n_calls] {
         bench
             .db
@@ -207,15 +200,18 @@ async fn a_budget_stops_an_export(crm: &'static Crm) {
         let refusal = bench.db.refused(INSERT).await;
         assert_eq!(refusal.sqlstate, "53400", "{refusal:?}");
         assert!(refusal.hint.contains("crm.max_api_calls"), "{refusal:?}");
-        let calls = bench.admin.data_calls().await;
+        let calls = bench.writing_calls().await;
         assert_eq!(calls, 0, "the plan expects more than {most}");
     }
     // Under a bound that fits, signed in by now.
     bench.db.run("SET crm.max_api_calls = 0").await;
     assert_eq!(bench.db.counted(ONE).await, 1);
     bench.admin.clear_counters().await;
-    bench.db.run("SET crm.max_api_calls = 6").await;
+    bench
+        .db
+        .run(&format!("SET crm.max_api_calls = {}", n_calls + 1))
+        .await;
     assert_eq!(bench.db.counted(INSERT).await, 1_000);
-    assert_eq!(bench.admin.data_calls().await, n_calls);
+    assert_eq!(bench.writing_calls().await, n_calls);
     bench.finish().await;
 }

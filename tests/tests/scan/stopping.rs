@@ -2,22 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use crm_tests::{Bench, Crm, Database, Request, for_one_crm, until};
+use crm_tests::{Bench, Crm, Database, Request, for_each_crm, until};
 use serde_json::json;
 
-for_one_crm!(
-    salesforce,
-    SALESFORCE,
-    cancel_acts_within_a_second_while_a_reply_hangs,
-    cancel_acts_while_a_retry_is_waited_for,
-    a_statement_timeout_acts_within_a_second,
-    termination_acts_within_a_second_while_a_reply_hangs,
-    a_client_that_leaves_does_not_leave_its_scan_behind,
-    a_reply_that_never_comes_ends_with_the_request_timeout
-);
-for_one_crm!(
-    dynamics,
-    DYNAMICS,
+for_each_crm!(
     cancel_acts_within_a_second_while_a_reply_hangs,
     cancel_acts_while_a_retry_is_waited_for,
     a_statement_timeout_acts_within_a_second,
@@ -59,6 +47,8 @@ async fn with_contact_table(crm: &'static Crm, label: &str) -> Bench {
     )
     .await;
     bench.collect(&["contact"]).await;
+    // Some CRMs are asked for a record to learn what there is to collect.
+    bench.admin.clear_counters().await;
     bench
 }
 

@@ -3,9 +3,10 @@
 use crate::options::CollectedTable;
 use crate::pg::expr::{AggregateCall, Expression, View};
 use crate::plan::private::{Output, ScanPlan};
+use crate::plan::table::remote_query;
 use crm_core::{Aggregate, AggregateFunction, ColumnType, Conversion, FieldFacts, Pushdown};
 
-/// The plan that answers all these expressions with one request, or nothing if one of them must be computed here.
+/// The plan that has the CRM answer all these expressions, or nothing if one of them must be computed here.
 /// `scan` is the plan of the records they are computed from.
 pub fn aggregate_plan(
     table: &CollectedTable,
@@ -38,8 +39,10 @@ pub fn aggregate_plan(
     if counts > 0 && plan.aggregates.len() > 1 {
         return None;
     }
+    // A CRM may have to read records to count them: that depends on how many they are, not on the one row of the answer.
+    let query = remote_query(&plan, None, None, None);
+    plan.estimated_calls = table.connector.estimate_calls(&query, scan.estimated_rows);
     plan.estimated_rows = 1.0;
-    plan.estimated_calls = 1.0;
     Some(plan)
 }
 

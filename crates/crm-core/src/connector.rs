@@ -234,7 +234,8 @@ pub trait Connector: Send + Sync {
     /// Identifiers that one call takes when records are fetched by them (S-4), for a query with these fields.
     fn lookup_batch(&self, query: &RemoteQuery) -> usize;
 
-    /// Data calls that reading `rows` records by this query takes.
+    /// Data calls that reading `rows` records by this query takes; of a query for aggregates, those that computing them
+    /// from so many records takes.
     fn estimate_calls(&self, query: &RemoteQuery, rows: f64) -> f64;
 
     /// The most records and bytes that one batch of this kind takes.

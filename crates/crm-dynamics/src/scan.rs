@@ -42,10 +42,15 @@ pub(crate) fn largest_page(query: &RemoteQuery) -> u32 {
     fitting.clamp(SMALLEST_PAGE, LARGEST_PAGE)
 }
 
-/// Data calls that reading so many records takes.
+/// Data calls that reading so many records takes, or computing aggregates from them.
 pub(crate) fn estimate_calls(query: &RemoteQuery, rows: f64) -> f64 {
-    if !query.aggregates.is_empty() {
-        return 1.0;
+    if deparse::is_count(query) {
+        let asked = 1.0;
+        // The vendor counts no further: identifiers are read instead.
+        return match rows < LARGEST_COUNT as f64 {
+            true => asked,
+            false => asked + (rows / f64::from(page_size(query))).ceil(),
+        };
     }
     if let Some(ids) = &query.lookup {
         // While a statement is planned the identifiers are not known yet, only how many are expected.
@@ -452,7 +457,7 @@ async fn total_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crm_core::{ColumnType, QueryField};
+    use crm_core::{Aggregate, AggregateFunction, ColumnType, QueryField};
 
     #[test]
     fn wide_records_come_in_smaller_pages() {
@@ -472,6 +477,18 @@ mod tests {
             assert_eq!(page_size(&query), expected, "{n_fields} {wish:?}");
             let calls = estimate_calls(&query, 10_000.0);
             assert_eq!(calls, (10_000.0 / f64::from(expected)).ceil());
+        }
+    }
+
+    #[test]
+    fn counting_many_records_takes_their_pages() {
+        let mut query = RemoteQuery::all("account", "accountid", Vec::new());
+        query.aggregates = vec![Aggregate {
+            function: AggregateFunction::CountAll,
+            field: String::new(),
+        }];
+        for (rows, calls) in [(1.0, 1.0), (4_999.0, 1.0), (5_000.0, 2.0), (1e6, 201.0)] {
+            assert_eq!(estimate_calls(&query, rows), calls, "{rows}");
         }
     }
 }

@@ -53,7 +53,7 @@ pub enum Kind {
     Html,
     /// 200 with nothing.
     Empty,
-    /// Entities that grow without bound; SOAP only.
+    /// XML with entities that grow without bound.
     EntityBomb,
     /// The right bytes under another charset; SOAP only.
     WrongCharset,
@@ -188,6 +188,7 @@ impl Fault {
             Kind::Redirect => Reply::bare(302).header("Location", format!("{}{path}", self.host())),
             Kind::Html => Reply::typed(200, "text/html; charset=UTF-8", page),
             Kind::Empty => Reply::json(200, Bytes::new()),
+            Kind::EntityBomb => Reply::typed(200, "text/xml; charset=UTF-8", entity_bomb()),
             Kind::Unauthorized => ApiError::session().into(),
             Kind::Deep => {
                 let depth = self.bytes.unwrap_or(DEPTH);

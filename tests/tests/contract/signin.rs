@@ -11,6 +11,7 @@ crate::for_each_fixture!(every_form_signs_in_and_reads,);
 
 crate::for_each_token!(
     a_refusal_is_final,
+    a_page_for_people_is_no_sign_in,
     requests_at_once_share_one_sign_in,
     a_token_that_ends_in_the_middle_is_renewed_and_the_page_asked_for_again,
 );
@@ -81,6 +82,29 @@ async fn a_refusal_is_final(fixture: &'static Fixture) {
             "nothing but the one sign-in"
         );
     }
+}
+
+/// A proxy, or a host that wants a browser, answers a sign-in with success and HTML.
+async fn a_page_for_people_is_no_sign_in(fixture: &'static Fixture) {
+    let remote = Remote::start(fixture, 10).await;
+    remote
+        .admin
+        .fault(json!({"path": fixture.paths.sign_in, "kind": "html"}))
+        .await;
+    let session = remote.session(&[]);
+    let error = failure(&session, fixture.records.query()).await;
+    // A page that says that the service is down is taken at its word.
+    assert!(
+        matches!(
+            error.kind(),
+            ErrorKind::Undecodable | ErrorKind::LoginRefused | ErrorKind::ConnectionLost
+        ),
+        "{error:?}"
+    );
+    assert!(!error.message().contains('\n'), "{error:?}");
+    assert_eq!(remote.sign_ins().await, 1, "the password is sent once");
+    assert_eq!(remote.admin.data_calls().await, 0);
+    remote.keeps_secrets(&error);
 }
 
 async fn requests_at_once_share_one_sign_in(fixture: &'static Fixture) {

@@ -157,7 +157,15 @@ async fn trouble_that_lasts_is_an_error_after_the_retries_allowed(fixture: &'sta
 
 async fn a_broken_reply_is_an_error_and_not_asked_for_again(fixture: &'static Fixture) {
     let remote = Remote::start(fixture, fixture.some_pages()).await;
-    for kind in ["malformed", "bad_utf8", "deep", "huge", "html", "empty"] {
+    for kind in [
+        "malformed",
+        "bad_utf8",
+        "deep",
+        "entity_bomb",
+        "huge",
+        "html",
+        "empty",
+    ] {
         for (path, n_pages) in [(first(fixture), 0), (next(fixture), 1)] {
             remote.admin.reset().await;
             remote.admin.fault(on(&json!({"kind": kind}), path)).await;

@@ -1,29 +1,31 @@
 //! `crm.deleted` (L-1, L-2).
 
-use crate::{change, clock, fails};
-use crm_tests::Bench;
+use crate::{clock, fails};
+use crm_sandbox::Config;
+use crm_tests::{Bench, Crm, for_each_crm};
 use serde_json::json;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn deletions_of_a_period_to_the_second() {
-    let bench = Bench::plain("deleted").await;
-    bench.import(&["Lead"]).await;
+for_each_crm!(
+    deletions_of_a_period_to_the_second,
+    periods_and_tables_that_are_none_are_refused
+);
+
+async fn deletions_of_a_period_to_the_second(crm: &'static Crm) {
+    let bench = Bench::of(crm, "deleted", Config::default()).await;
+    bench.collect(&["contact"]).await;
     let ids = bench
         .db
-        .column("SELECT id FROM lead ORDER BY id LIMIT 3")
+        .column("SELECT id FROM contact ORDER BY id LIMIT 3")
         .await;
     for (seconds, id) in [(600, &ids[0]), (630, &ids[1]), (720, &ids[2])] {
         clock(&bench, seconds).await;
-        change(
-            &bench,
-            json!({"object": "Lead", "ids": [id], "delete": "bin"}),
-        )
-        .await;
+        let removed = json!({"ids": [id], "delete": crm.writes.logged_removal});
+        bench.change("contact", removed).await;
     }
     clock(&bench, 3_600).await;
     let rows = bench
         .db
-        .rows("SELECT id, deleted_at::text FROM crm.deleted('lead', now() - interval '1 day') ORDER BY deleted_at")
+        .rows("SELECT id, deleted_at::text FROM crm.deleted('contact', now() - interval '1 day') ORDER BY deleted_at")
         .await;
     let found: Vec<_> = rows
         .iter()
@@ -35,7 +37,7 @@ async fn deletions_of_a_period_to_the_second() {
         .map(|row| row[1].clone().expect("a time"))
         .collect();
     let between = |start: &str, end: &str| {
-        format!("SELECT count(*) FROM crm.deleted('lead', {start}, {end})")
+        format!("SELECT count(*) FROM crm.deleted('contact', {start}, {end})")
     };
     let quoted = |text: &str| format!("timestamptz '{text}'");
     for (start, end, expected) in [
@@ -76,20 +78,32 @@ async fn what_the_log_cannot_say_is_told() {
             .any(|note| note.severity == "WARNING" && note.message.contains("may be incomplete")),
         "{notes:?}"
     );
+    fails(
+        &bench,
+        "SELECT * FROM crm.deleted('lead', now() - interval '40 days')",
+        "22023",
+        "30 days",
+    )
+    .await;
+    bench.finish().await;
+}
+
+async fn periods_and_tables_that_are_none_are_refused(crm: &'static Crm) {
+    let bench = Bench::of(crm, "no_period", Config::default()).await;
+    bench.collect(&["contact"]).await;
     for (arguments, sqlstate, words) in [
-        ("'lead', now() - interval '40 days'", "22023", "30 days"),
         (
-            "'lead', now(), now() - interval '1 hour'",
+            "'contact', now(), now() - interval '1 hour'",
             "22023",
             "before start",
         ),
         (
-            "'lead', now() + interval '1 day'",
+            "'contact', now() + interval '1 day'",
             "22023",
             "after the time of the CRM",
         ),
-        ("'lead', '-infinity'", "22008", "finite"),
-        ("'lead', NULL", "22004", "must not be null"),
+        ("'contact', '-infinity'", "22008", "finite"),
+        ("'contact', NULL", "22004", "must not be null"),
         ("'pg_class', now()", "42809", "not a foreign table"),
     ] {
         fails(

@@ -3,14 +3,12 @@
 use std::time::{Duration, Instant};
 
 use crm_sandbox::Config;
-use crm_tests::{Bench, Crm, Database, SALESFORCE, for_one_crm, until};
+use crm_tests::{Bench, Crm, Database, SALESFORCE, for_each_crm, until};
 use serde_json::json;
 
 use crate::{AS_IT_COMES, BY_LOOKUP, lookups_in};
 
-for_one_crm!(
-    salesforce,
-    SALESFORCE,
+for_each_crm!(
     five_batches_of_identifiers_against_many_records,
     most_of_a_table_is_scanned,
     nothing_is_fetched_for_rows_that_nobody_asks_for,
@@ -18,6 +16,8 @@ for_one_crm!(
     cancel_acts_within_a_second_and_the_session_goes_on
 );
 
+/// What a table that was never analysed is taken for.
+const UNKNOWN_ROWS: u64 = 1_000_000;
 /// Memory of a join, whatever the number of rows: `work_mem` for rows and for records, and a batch in decoding.
 const MOST_GROWTH: u64 = 32 << 20;
 
@@ -97,11 +97,13 @@ async fn five_batches_of_identifiers_against_many_records(crm: &'static Crm) {
 
 async fn most_of_a_table_is_scanned(crm: &'static Crm) {
     let bench = with_contacts(crm, "most", 100).await;
-    // Nothing is read: what a million records would cost is known without them.
+    // Nothing is read: what a million records would cost is known without them. Looking so many up takes a tenth more calls
+    // than there are pages.
+    let n_ids = UNKNOWN_ROWS / crm.queries.page * crm.queries.lookup * 11 / 10;
     bench
         .db
         .run(&format!(
-            "CREATE TABLE ids AS SELECT {} AS crm_id FROM generate_series(1, 900000) AS n",
+            "CREATE TABLE ids AS SELECT {} AS crm_id FROM generate_series(1, {n_ids}) AS n",
             crm.identifiers.made
         ))
         .await;
@@ -271,7 +273,7 @@ async fn cancel_acts_within_a_second_and_the_session_goes_on(crm: &'static Crm) 
     assert_eq!(bench.db.value(sql).await, copied);
     bench
         .admin
-        .fault(json!({"path": crm.queries.by_id.path, "kind": "status", "status": 403, "times": 1}))
+        .fault(json!({"path": crm.queries.by_id.path, "kind": "status", "status": 403, "times": 0}))
         .await;
     let refusal = bench.db.refused(sql).await;
     let told = format!(

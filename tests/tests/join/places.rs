@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use crm_sandbox::Config;
-use crm_tests::{Bench, Crm, Database, for_one_crm, until};
+use crm_tests::{Bench, Crm, Database, for_each_crm, until};
 
 use crate::{BY_LOOKUP, NODE, lookups_in};
 
-for_one_crm!(
-    salesforce,
-    SALESFORCE,
+for_each_crm!(
     every_place_in_a_statement,
     a_generic_plan_and_a_cursor_run_it_again_and_again,
     a_local_table_is_updated_and_thinned_out_from_records,

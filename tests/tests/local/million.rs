@@ -2,14 +2,10 @@
 
 use crate::{clock, is_true, sync};
 use crm_sandbox::Config;
-use crm_tests::{Bench, Crm, for_one_crm};
+use crm_tests::{Bench, Crm, for_each_crm};
 use serde_json::json;
 
-for_one_crm!(
-    salesforce,
-    SALESFORCE,
-    many_contacts_with_one_percent_changed
-);
+for_each_crm!(many_contacts_with_one_percent_changed);
 
 async fn many_contacts_with_one_percent_changed(crm: &'static Crm) {
     let many = crm.queries.many;

@@ -1,12 +1,10 @@
 //! What statements leave behind in a session that lives long: nothing.
 
 use crm_sandbox::Config;
-use crm_tests::{Backend, Bench, Crm, for_one_crm};
+use crm_tests::{Backend, Bench, Crm, SALESFORCE, for_each_crm};
 use serde_json::{Value, json};
 
-for_one_crm!(
-    salesforce,
-    SALESFORCE,
+for_each_crm!(
     five_hundred_failing_statements_leave_nothing_behind,
     a_thousand_scans_leave_nothing_behind
 );
@@ -54,7 +52,7 @@ impl Held {
 /// Ways to fail: a fault, if one is needed, and a statement.
 fn failures(crm: &Crm) -> Vec<(Option<Value>, &'static str)> {
     let fault = |fault: Value| Some(fault);
-    vec![
+    let mut all = vec![
         (None, "SELECT nosuch FROM handmade"),
         (None, "SELECT * FROM nowhere"),
         (
@@ -71,19 +69,23 @@ fn failures(crm: &Crm) -> Vec<(Option<Value>, &'static str)> {
             fault(json!({"path": crm.queries.first.path, "kind": "status", "status": 400})),
             "SELECT * FROM contact WHERE score > 10",
         ),
-        (
-            fault(
-                json!({"path": crm.queries.next.path, "after": crm.queries.next.after, "kind": "short_page", "bytes": 10}),
-            ),
-            "SELECT name FROM contact",
-        ),
         // A page is there, another is under way, and the executor fails.
         (
             None,
             "SELECT 1 / (length(name) - length(name)) FROM contact",
         ),
         (None, "SELECT * FROM crm.fields('{server}', 'Nowhere__c')"),
-    ]
+    ];
+    // A page that falls short is noticed where the first one tells how many records there are.
+    if crm.name == SALESFORCE.name {
+        all.push((
+            fault(
+                json!({"path": crm.queries.next.path, "after": crm.queries.next.after, "kind": "short_page", "bytes": 10}),
+            ),
+            "SELECT name FROM contact",
+        ));
+    }
+    all
 }
 
 async fn five_hundred_failing_statements_leave_nothing_behind(crm: &'static Crm) {

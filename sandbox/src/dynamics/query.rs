@@ -1,6 +1,6 @@
 //! Reading: one row, pages of rows, counts. Sections 5, 6 and 12 of the protocol page.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use uuid::Uuid;
@@ -160,14 +160,31 @@ impl Query {
             .is_none_or(|filter| filter::holds(store, self.table, row, filter))
     }
 
+    /// The rows that may fit, in their order behind a place: a list of identifiers spares the look at all others.
+    fn candidates<'s>(
+        &self,
+        store: &'s Store,
+        after: Option<Place>,
+    ) -> Box<dyn Iterator<Item = RowRef<'s>> + 's> {
+        let table = &store.tables[self.table];
+        let Some(ids) = self.filter.as_ref().and_then(filter::named_rows) else {
+            return Box::new(table.scan(after));
+        };
+        let named: BTreeMap<Place, Uuid> = ids.into_iter().map(|id| (place(id), id)).collect();
+        let behind = named
+            .into_iter()
+            .filter(move |(at, _)| after.is_none_or(|after| *at > after));
+        Box::new(behind.filter_map(|(_, id)| table.find(id)))
+    }
+
     /// So many rows from where the token says, and whether there are more.
     pub fn rows<'s>(&self, store: &'s Store, most: usize) -> (Vec<RowRef<'s>>, bool) {
         let table = &store.tables[self.table];
         let last = self.token.as_ref().map(|token| token.last);
         if self.order.is_empty() {
             let after: Option<Place> = last.map(place);
-            let mut rows: Vec<RowRef<'_>> = table
-                .scan(after)
+            let mut rows: Vec<RowRef<'_>> = self
+                .candidates(store, after)
                 .filter(|row| self.fits(store, *row))
                 .take(most + 1)
                 .collect();
@@ -175,8 +192,8 @@ impl Query {
             rows.truncate(most);
             return (rows, more);
         }
-        let mut rows: Vec<RowRef<'_>> = table
-            .scan(None)
+        let mut rows: Vec<RowRef<'_>> = self
+            .candidates(store, None)
             .filter(|row| self.fits(store, *row))
             .collect();
         rows.sort_by(|a, b| {
@@ -197,8 +214,8 @@ impl Query {
         let table = &store.tables[self.table];
         match &self.filter {
             None => table.count(),
-            Some(_) => table
-                .scan(None)
+            Some(_) => self
+                .candidates(store, None)
                 .filter(|row| self.fits(store, *row))
                 .take(cap + 1)
                 .count(),

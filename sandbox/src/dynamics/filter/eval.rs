@@ -60,6 +60,24 @@ pub fn holds(store: &Store, table: usize, row: RowRef<'_>, expr: &Expr) -> bool 
     }
 }
 
+/// The identifiers of the only rows that can fit, where the condition names them.
+pub fn named_rows(expr: &Expr) -> Option<Vec<Uuid>> {
+    let id = |value: &Val| match value {
+        Val::Guid(id) => Some(*id),
+        _ => None,
+    };
+    let is_id = |path: &Path| path.steps.is_empty() && path.attribute.is_id;
+    match expr {
+        Expr::And(a, b) => named_rows(a).or_else(|| named_rows(b)),
+        Expr::Or(a, b) => Some([named_rows(a)?, named_rows(b)?].concat()),
+        Expr::Compare(Operator::Eq, path, Operand::Value(value)) if is_id(path) => {
+            Some(vec![id(value)?])
+        }
+        Expr::In(path, values, false) if is_id(path) => values.iter().map(id).collect(),
+        _ => None,
+    }
+}
+
 fn day_of(value: &Val) -> Option<NaiveDate> {
     match value {
         Val::Date(day) => Some(*day),

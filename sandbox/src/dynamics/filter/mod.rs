@@ -5,7 +5,7 @@ mod eval;
 mod lexer;
 mod parser;
 
-pub use eval::{compare_for_order, follow, holds};
+pub use eval::{compare_for_order, follow, holds, named_rows};
 pub use parser::{parse, parse_order};
 
 use super::model::Attribute;

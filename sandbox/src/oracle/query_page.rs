@@ -1,7 +1,7 @@
 //! `QueryPage` of v2.0 (sections 4.1 and 5 of the protocol page): template, searchspec, sort, paging.
 
 use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono_tz::Tz;
@@ -292,23 +292,43 @@ fn page(
     (rows[from..to].to_vec(), to == rows.len(), rows.len())
 }
 
-/// The rows that fit, by id; the condition's own bound on the id saves the way there.
+/// The rows that fit, by id; the condition's own bounds on the id save the way to them.
 fn found<'a>(table: &'a Table, query: &'a Query, zone: Tz) -> impl Iterator<Item = u64> + 'a {
-    let mut from = query
-        .test
-        .as_ref()
-        .map_or(0, |test| lower_bound(table, test));
-    std::iter::from_fn(move || {
+    let test = query.test.as_ref();
+    candidates(table, test).filter(move |row| {
+        test.is_none_or(|test| searchspec::matches(test, zone, &|place| table.cell(*row, place)))
+    })
+}
+
+fn candidates<'a>(table: &'a Table, test: Option<&Test>) -> Box<dyn Iterator<Item = u64> + 'a> {
+    if let Some(named) = test.and_then(|test| named(table, test)) {
+        return Box::new(named.into_iter().filter(|number| table.has(*number)));
+    }
+    let mut from = test.map_or(0, |test| lower_bound(table, test));
+    Box::new(std::iter::from_fn(move || {
         let row = table.at_or_behind(from)?;
         from = row + 1;
         Some(row)
-    })
-    .filter(move |row| {
-        query
-            .test
-            .as_ref()
-            .is_none_or(|test| searchspec::matches(test, zone, &|place| table.cell(*row, place)))
-    })
+    }))
+}
+
+/// The only rows that can fit, where the condition lists their ids.
+fn named(table: &Table, test: &Test) -> Option<BTreeSet<u64>> {
+    match test {
+        Test::One {
+            place,
+            op: Op::Equal,
+            pattern,
+            wild: false,
+            ..
+        } if *place == system::ID => Some(BTreeSet::from([table.number(pattern)?])),
+        Test::One { .. } => None,
+        Test::Any(parts) => {
+            let parts: Option<Vec<_>> = parts.iter().map(|part| named(table, part)).collect();
+            Some(parts?.into_iter().flatten().collect())
+        }
+        Test::All(parts) => parts.iter().find_map(|part| named(table, part)),
+    }
 }
 
 fn lower_bound(table: &Table, test: &Test) -> u64 {
